@@ -1,0 +1,25 @@
+//! The vocabulary of netfault, data only.
+//!
+//! Sources make [`Input`]s, the engine turns them into [`Output`]s, sinks take those. This crate does
+//! no I/O, reads no clock and decides nothing; every other crate depends on it and it on none of them.
+//!
+//! * [`time`] integer microseconds UTC
+//! * [`net`] AS numbers, prefixes, collectors, peers
+//! * [`input`] what the engine is told
+//! * [`dns`] one question to one address, and how it ended
+//! * [`output`] what the engine says, and its JSON (`schemas/event.schema.json`)
+//! * [`watch`] which prefixes, origins and names the user cares about
+
+pub mod dns;
+pub mod input;
+pub mod net;
+pub mod output;
+pub mod time;
+pub mod watch;
+
+pub use dns::{Outcome, Probe, Role, Transport};
+pub use input::{Announcement, Arrival, Gap, GapSource, Input, Nlri, PeerState, RibRoute, SessionState, Update};
+pub use net::{Asn, Collector, Family, Peer, Prefix};
+pub use output::{Baseline, Cover, Feed, FeedState, Finding, Output, State, Subject, Transition};
+pub use time::Time;
+pub use watch::Watch;
