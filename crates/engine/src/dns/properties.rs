@@ -1,0 +1,194 @@
+//! What must hold for any course of events.
+
+use std::time::Duration;
+
+use netfault_model::{Outcome, Probe, Role, State, Time, Transition};
+use proptest::prelude::*;
+
+use super::tests::{T0, probe, server};
+use super::{DnsSettings, Names};
+
+const AUTHORITIES: usize = 4;
+const RESOLVERS: usize = 2;
+/// Questions in a round: one per authority, two per resolver.
+const SLOTS: usize = AUTHORITIES + 2 * RESOLVERS;
+
+/// Per round, per slot, an outcome.
+type Script = Vec<[Outcome; SLOTS]>;
+
+fn outcome() -> impl Strategy<Value = Outcome> {
+    let failure = prop::sample::select(Outcome::ALL.to_vec());
+    prop_oneof![3 => Just(Outcome::Ok), 2 => failure, 2 => Just(Outcome::Timeout)]
+}
+
+/// Rounds that come in runs, so that rises and falls have the time to happen.
+fn script() -> impl Strategy<Value = Script> {
+    let run = (prop::array::uniform8(outcome()), 1usize..16);
+    prop::collection::vec(run, 1..12)
+        .prop_map(|runs| runs.into_iter().flat_map(|(slots, times)| vec![slots; times]).collect())
+}
+
+fn slot(n: usize) -> (Role, u8, &'static str) {
+    if n < AUTHORITIES {
+        (Role::Authority, n as u8, "SOA")
+    } else {
+        let n = n - AUTHORITIES;
+        (Role::Resolver, 100 + (n / 2) as u8, ["A", "AAAA"][n % 2])
+    }
+}
+
+/// The probes of one name, every 30 s; within a round in the order given, one millisecond apart.
+fn probes(name: &str, start: Time, script: &Script, order: &[usize]) -> Vec<Probe> {
+    let mut probes = Vec::new();
+    for (round, outcomes) in script.iter().enumerate() {
+        for (place, n) in order.iter().enumerate() {
+            let (role, addr, qtype) = slot(*n);
+            let at = start + Duration::from_millis(round as u64 * 30_000 + place as u64);
+            probes.push(probe(at, name, role, server(addr), qtype, outcomes[*n]));
+        }
+    }
+    probes
+}
+
+fn run(probes: &[Probe]) -> Vec<Transition> {
+    let mut names = Names::new(DnsSettings::default());
+    let mut out = Vec::new();
+    for probe in probes {
+        names.probe(probe.at, probe, &mut out);
+    }
+    if let Some(last) = probes.last() {
+        names.fire(last.at + Duration::from_secs(100), &mut out);
+    }
+    out
+}
+
+fn steps(transitions: &[Transition]) -> Vec<(State, State)> {
+    transitions.iter().map(|step| (step.from, step.to)).collect()
+}
+
+fn is_legal(from: State, to: State) -> bool {
+    use State::{Degraded, Ok, Out, Partial, Recovering, Unknown};
+    match from {
+        Unknown => matches!(to, Ok | Partial | Degraded | Out),
+        Ok => matches!(to, Partial | Degraded | Out | Unknown),
+        Partial => matches!(to, Ok | Degraded | Out | Unknown),
+        Degraded => matches!(to, Ok | Partial | Out | Unknown),
+        Out => matches!(to, Recovering | Unknown),
+        Recovering => matches!(to, Ok | Partial | Degraded | Out | Unknown),
+        _ => false,
+    }
+}
+
+fn identity() -> Vec<usize> {
+    (0..SLOTS).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// Authorities among themselves, and resolvers among themselves, may answer in any order: same states,
+    /// same moments. (Two roles are two rounds: their answers never mix.)
+    #[test]
+    fn the_order_of_answers_in_a_round_is_nothing(
+        script in script(),
+        authorities in Just((0..AUTHORITIES).collect::<Vec<_>>()).prop_shuffle(),
+        resolvers in Just((AUTHORITIES..SLOTS).collect::<Vec<_>>()).prop_shuffle(),
+    ) {
+        let shuffled: Vec<usize> = authorities.into_iter().chain(resolvers).collect();
+        let one = run(&probes("example.com", T0, &script, &identity()));
+        let other = run(&probes("example.com", T0, &script, &shuffled));
+        let moments = |run: &[Transition]| -> Vec<_> {
+            run.iter().map(|step| (step.to, step.at, step.finding, step.servers_ok, step.resolvers_ok)).collect()
+        };
+        // A void answer is not there at all, so with it the last answer of a round may be another one.
+        let has_void = script.iter().flatten().any(|outcome| *outcome == Outcome::Void);
+        if has_void {
+            prop_assert_eq!(steps(&one), steps(&other));
+        } else {
+            prop_assert_eq!(moments(&one), moments(&other));
+        }
+    }
+
+    #[test]
+    fn a_duplicate_counts_once(script in script(), again in 1usize..4) {
+        let once = probes("example.com", T0, &script, &identity());
+        let more: Vec<Probe> = once.iter().flat_map(|probe| vec![probe.clone(); again]).collect();
+        prop_assert_eq!(run(&once), run(&more));
+    }
+
+    #[test]
+    fn another_time_gives_the_same_answer_at_that_time(script in script(), shift in 0u64..100_000_000) {
+        let shift = Duration::from_micros(shift * 1013);
+        let now = run(&probes("example.com", T0, &script, &identity()));
+        let mut later = run(&probes("example.com", T0 + shift, &script, &identity()));
+        for step in &mut later {
+            step.at = step.at - shift;
+            step.first_evidence_at = step.first_evidence_at - shift;
+        }
+        prop_assert_eq!(now, later);
+    }
+
+    #[test]
+    fn ticks_change_nothing(script in script(), every in 1u64..50) {
+        let probes = probes("example.com", T0, &script, &identity());
+        let mut names = Names::new(DnsSettings::default());
+        let mut out = Vec::new();
+        let mut clock = T0;
+        for probe in &probes {
+            while clock < probe.at {
+                names.fire(clock, &mut out);
+                clock = clock + Duration::from_millis(every * 517);
+            }
+            names.probe(probe.at, probe, &mut out);
+        }
+        names.fire(probes[probes.len() - 1].at + Duration::from_secs(100), &mut out);
+        prop_assert_eq!(out, run(&probes));
+    }
+
+    #[test]
+    fn only_legal_edges_and_each_from_where_the_last_one_ended(script in script()) {
+        let mut state = State::Unknown;
+        let mut at = Time::MIN;
+        for step in run(&probes("example.com", T0, &script, &identity())) {
+            prop_assert_eq!(step.from, state);
+            prop_assert!(is_legal(step.from, step.to), "{} to {}", step.from.name(), step.to.name());
+            prop_assert!(step.at >= at && step.first_evidence_at <= step.at);
+            (state, at) = (step.to, step.at);
+        }
+    }
+
+    /// Resolvers that answer from their cache all the time do not keep a name from being Out.
+    #[test]
+    fn a_cached_answer_is_no_healthy_authority(lead in 2usize..10) {
+        let mut script: Script = vec![[Outcome::Ok; SLOTS]; lead];
+        let mut dead = [Outcome::Ok; SLOTS];
+        dead[..AUTHORITIES].fill(Outcome::Timeout);
+        script.extend([dead; 2]);
+        let steps = steps(&run(&probes("example.com", T0, &script, &identity())));
+        prop_assert_eq!(steps.last().copied(), Some((State::Ok, State::Out)));
+    }
+
+    /// From the moment when nothing is heard any more, no name goes Out, in whatever state it was.
+    #[test]
+    fn vantage_loss_never_makes_an_outage(one in script(), other in script(), offset in 1u64..29_000) {
+        let lost = vec![[Outcome::Timeout; SLOTS]; 10];
+        let rounds = one.len().min(other.len());
+        let cut = T0 + Duration::from_secs(rounds as u64 * 30);
+        let course = |name: &str, script: &Script, start: Time| {
+            let script: Script = script[..rounds].iter().chain(&lost).copied().collect();
+            let mut probes = probes(name, start, &script, &identity());
+            // The cut is a moment, not a round: whatever is asked later is lost.
+            for probe in probes.iter_mut().filter(|probe| probe.at >= cut) {
+                probe.outcome = Outcome::Timeout;
+            }
+            probes
+        };
+        let mut probes = course("a.example", &one, T0);
+        probes.extend(course("b.example", &other, T0 + Duration::from_millis(offset)));
+        probes.sort_by_key(|probe| probe.at);
+        for step in run(&probes) {
+            let from_before = step.first_evidence_at < cut;
+            prop_assert!(step.at < cut || step.to != State::Out || from_before, "{:?}", step);
+        }
+    }
+}
