@@ -29,10 +29,13 @@ pub mod decode;
 pub mod frame;
 mod gaps;
 mod queue;
+mod raw;
 mod seen;
-pub mod server;
+//pub mod server;
 pub mod stamp;
+mod socket;
 mod stats;
+mod update;
 
 pub use client::{Clock, Sink, run, system_clock};
 pub use config::{Backoff, ClientConfig, Lateness, Limits, Subscription};
