@@ -1,1 +1,241 @@
-//! netfault-engine
+//! The engine: [`Input`] in, [`Output`] out, and nothing else. It reads no clock, does no I/O and depends on
+//! no hash order, so the same inputs in the same arrival order give the same outputs, live or replayed.
+//!
+//! The path of one input through [`Engine::push`], and the module that does it:
+//!
+//! 1. [`order`] holds it until everything that belongs before it has come
+//! 2. `deadlines`: what falls due before it happens first, stamped with its own time
+//! 3. `apply` brings it into [`peers`] (who may vote) and [`table`] (who has which prefix)
+//! 4. `look` counts the votes on each prefix that changed and takes its edges ([`prefix`])
+//! 5. `feed` keeps an eye on silent peers and collectors; [`dns`] does for names what `look` does for prefixes
+//!
+//! All inputs of one microsecond are applied before anything is counted.
+
+mod apply;
+mod deadlines;
+pub mod dns;
+mod feed;
+mod look;
+mod order;
+pub mod peers;
+pub mod prefix;
+mod settings;
+pub mod table;
+mod watchlist;
+
+use std::collections::BTreeSet;
+
+use netfault_model::{Arrival, Input, Output, Time, Transition, Watch};
+
+use deadlines::Deadlines;
+use feed::Alarms;
+use order::Order;
+use peers::Peers;
+pub use settings::Settings;
+use table::{Row, Table};
+use watchlist::Watchlist;
+
+/// What was put aside, and why. None of it changed an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    pub inputs: u64,
+    /// The source judged the time stamp to be wrong (more than 300 s late or 60 s early, say).
+    pub quarantined: u64,
+    /// Came after its window had closed; applied at the watermark.
+    pub late: u64,
+    /// Older than what the same session had said before; ignored.
+    pub older: u64,
+    /// Default routes, which do not count.
+    pub default_routes: u64,
+    /// Sessions beyond the 65,535 that a row has bits for.
+    pub sessions_refused: u64,
+}
+
+pub struct Engine {
+    settings: Settings,
+    watchlist: Watchlist,
+    order: Order,
+    peers: Peers,
+    table: Table,
+    /// Of rows.
+    deadlines: Deadlines,
+    alarms: Alarms,
+    names: dns::Names,
+    now: Time,
+    /// Rows to look at, at the end of this instant.
+    touched: Vec<Row>,
+    /// Rows that a table dump filled, to be looked at from `seeded_at` on.
+    seeded: Vec<Row>,
+    seeded_at: Time,
+    /// Rows that a change of a session can move: not Normal, watched, or waiting for a quorum.
+    active: BTreeSet<Row>,
+    /// A session changed: look at all of `active`.
+    sessions_changed: bool,
+    /// Outputs of the present instant.
+    pending: Vec<Output>,
+    named: Vec<Transition>,
+    stats: Stats,
+}
+
+impl Engine {
+    pub fn new(settings: Settings, dns: dns::DnsSettings, watch: Watch) -> Self {
+        Engine {
+            order: Order::new(settings.window_ms.min(3_600_000) as i64 * 1000),
+            watchlist: Watchlist::new(watch),
+            settings,
+            peers: Peers::default(),
+            table: Table::default(),
+            deadlines: Deadlines::default(),
+            alarms: Alarms::default(),
+            names: dns::Names::new(dns),
+            now: Time::MIN,
+            touched: Vec::new(),
+            seeded: Vec::new(),
+            seeded_at: Time::MIN,
+            active: BTreeSet::new(),
+            sessions_changed: false,
+            pending: Vec::new(),
+            named: Vec::new(),
+            stats: Stats::default(),
+        }
+    }
+
+    /// Takes one input, and appends to `out` what is settled by it, ordered by (at, kind, subject).
+    pub fn push(&mut self, input: Input, out: &mut Vec<Output>) {
+        self.stats.inputs += 1;
+        if let Input::Update(update) = &input
+            && update.arrival != Arrival::InTime
+        {
+            self.stats.quarantined += 1;
+            return;
+        }
+        let at = input.at();
+        self.order.observe(at);
+        let watermark = self.order.watermark();
+        self.run(watermark, out);
+        match input {
+            // A table dump is a million routes of one moment: they are not held back, only looked at later.
+            Input::Rib(route) => self.seed(&route),
+            input if at < watermark => {
+                self.stats.late += 1;
+                self.order.hold(input, watermark);
+            }
+            input => self.order.hold(input, at),
+        }
+    }
+
+    /// The input has ended: settles what is held. Time stops at the last input, or runs on to `until`.
+    pub fn finish(&mut self, until: Option<Time>, out: &mut Vec<Output>) {
+        if let Some(until) = until {
+            self.order.observe(until);
+        }
+        self.run(self.order.newest().plus_micros(1), out);
+        self.publish(out);
+    }
+
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// Engine time: the moment of the last thing that was settled.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// Rows in the route table, and sessions.
+    pub fn size(&self) -> (usize, usize) {
+        (self.table.len(), self.peers.len())
+    }
+
+    /// Settles everything strictly before `limit`, in order of time; deadlines first where times are equal.
+    fn run(&mut self, limit: Time, out: &mut Vec<Output>) {
+        loop {
+            let input = self.order.next().filter(|&at| at < limit);
+            let bound = input.unwrap_or(limit.plus_micros(-1));
+            let due = [
+                self.deadlines.peek(bound),
+                self.alarms.next(),
+                self.names.next_deadline(),
+            ];
+            let due = due.into_iter().flatten().min().filter(|&due| due <= bound);
+            let Some(at) = due.or(input) else { return };
+            self.advance(at, out);
+            match due {
+                Some(_) => self.fire(),
+                None => self.apply_instant(limit),
+            }
+            self.look_at_touched();
+        }
+    }
+
+    fn advance(&mut self, at: Time, out: &mut Vec<Output>) {
+        if at > self.now {
+            self.publish(out);
+            self.now = at;
+        }
+        if self.seeded_at <= self.now {
+            self.touched.append(&mut self.seeded);
+        }
+    }
+
+    /// All deadlines of this moment.
+    fn fire(&mut self) {
+        while let Some((due, row)) = self.deadlines.pop(self.now) {
+            let entry = self.table.entry_mut(row);
+            let Some(marks) = &mut entry.marks else { continue };
+            if marks.due == Some(due) {
+                marks.due = None;
+                if !entry.touched {
+                    entry.touched = true;
+                    self.touched.push(row);
+                }
+            }
+        }
+        self.fire_alarms();
+        self.names.fire(self.now, &mut self.named);
+        self.pending.extend(self.named.drain(..).map(Output::Transition));
+    }
+
+    fn apply_instant(&mut self, limit: Time) {
+        let Some(mut instant) = self.order.release(limit) else {
+            return;
+        };
+        for input in instant.inputs.drain(..) {
+            self.apply(input);
+        }
+        self.order.recycle(instant.inputs);
+    }
+
+    fn look_at_touched(&mut self) {
+        if std::mem::take(&mut self.sessions_changed) {
+            let active: Vec<Row> = self.active.iter().copied().collect();
+            active.into_iter().for_each(|row| self.touch(row));
+        }
+        let mut touched = std::mem::take(&mut self.touched);
+        for row in touched.drain(..) {
+            self.look(row);
+        }
+        self.touched = touched;
+    }
+
+    fn touch(&mut self, row: Row) {
+        let entry = self.table.entry_mut(row);
+        if !entry.touched {
+            entry.touched = true;
+            self.touched.push(row);
+        }
+    }
+
+    /// The outputs of one instant leave in order of (at, kind, subject).
+    fn publish(&mut self, out: &mut Vec<Output>) {
+        if self.pending.len() > 1 {
+            self.pending.sort_by(|a, b| {
+                a.at()
+                    .cmp(&b.at())
+                    .then_with(|| a.kind().cmp(b.kind()))
+                    .then_with(|| look::subject_order(a, b))
+            });
+        }
+        out.append(&mut self.pending);
+    }
+}

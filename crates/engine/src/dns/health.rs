@@ -55,7 +55,11 @@ impl Authorities {
 }
 
 fn share(part: u32, whole: u32) -> f64 {
-    if whole == 0 { 1.0 } else { f64::from(part) / f64::from(whole) }
+    if whole == 0 {
+        1.0
+    } else {
+        f64::from(part) / f64::from(whole)
+    }
 }
 
 /// The resolvers: how many vote, how many are good, and what all of them say if none is.
@@ -124,6 +128,8 @@ pub(super) enum Level {
     Out(Finding),
     /// Nothing can be said from here.
     Blind,
+    /// Nothing can be said yet.
+    Undecided,
 }
 
 pub(super) fn level(authorities: Authorities, resolvers: Resolvers, settings: &DnsSettings) -> Level {
@@ -132,7 +138,11 @@ pub(super) fn level(authorities: Authorities, resolvers: Resolvers, settings: &D
     }
     if authorities.not_down == 0 {
         let broken = authorities.not_serving * 2 > authorities.eligible;
-        return Level::Out(if broken { Finding::DelegationBroken } else { Finding::AuthorityUnreachable });
+        return Level::Out(if broken {
+            Finding::DelegationBroken
+        } else {
+            Finding::AuthorityUnreachable
+        });
     }
     let fault = resolvers.fault();
     if let Some(finding @ (Finding::DnssecBogus | Finding::RecordMissing)) = fault {

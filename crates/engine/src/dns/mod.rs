@@ -66,7 +66,12 @@ struct Sight {
 
 impl Names {
     pub fn new(settings: DnsSettings) -> Self {
-        Names { settings, names: BTreeMap::new(), due: BTreeSet::new(), heard: None }
+        Names {
+            settings,
+            names: BTreeMap::new(),
+            due: BTreeSet::new(),
+            heard: None,
+        }
     }
 
     /// Takes one answer. `now` is engine time; the probe's own time is kept as evidence.
@@ -87,7 +92,9 @@ impl Names {
                 key
             }
         };
-        self.with(&key, |name, settings, sight| name.probe(now, probe, settings, sight, out));
+        self.with(&key, |name, settings, sight| {
+            name.probe(now, probe, settings, sight, out)
+        });
     }
 
     /// The next moment at which something may change without any input.
@@ -104,8 +111,13 @@ impl Names {
 
     /// Runs one step of one name and books its next deadline anew.
     fn with(&mut self, key: &Arc<str>, step: impl FnOnce(&mut Name, &DnsSettings, Sight)) {
-        let sight = Sight { heard: self.heard, others: self.names.len() > 1 };
-        let Some(name) = self.names.get_mut(key) else { return };
+        let sight = Sight {
+            heard: self.heard,
+            others: self.names.len() > 1,
+        };
+        let Some(name) = self.names.get_mut(key) else {
+            return;
+        };
         let before = name.next_deadline(&self.settings);
         step(name, &self.settings, sight);
         let after = name.next_deadline(&self.settings);

@@ -17,6 +17,7 @@ struct Side {
     round: Option<Round>,
     /// Start of the first of the rounds, up to now, in which nobody was heard.
     silent_since: Option<Time>,
+    silent_rounds: u32,
     /// The first failing probe of this episode.
     evidence: Option<Time>,
 }
@@ -52,7 +53,8 @@ impl Name {
     }
 
     pub fn next_deadline(&self, settings: &DnsSettings) -> Option<Time> {
-        let rounds = [&self.authorities, &self.resolvers].map(|side| side.round.as_ref().map(|round| round.due));
+        let rounds =
+            [&self.authorities, &self.resolvers].map(|side| side.round.as_ref().map(|round| round.due));
         let rise = self.rise.map(|(_, since)| since + settings.ok_hold());
         let stale = self.asked.map(|asked| asked + settings.stale());
         rounds.into_iter().chain([rise, stale]).flatten().min()
@@ -67,7 +69,10 @@ impl Name {
         out: &mut Vec<Transition>,
     ) {
         let side = self.side(probe.role);
-        let last = side.servers.get(&probe.server).and_then(|server| server.questions.get(&probe.qtype));
+        let last = side
+            .servers
+            .get(&probe.server)
+            .and_then(|server| server.questions.get(&probe.qtype));
         if last.is_some_and(|last| probe.at <= *last) {
             return; // a duplicate, or older than what is known
         }
@@ -77,7 +82,10 @@ impl Name {
         self.asked = Some(now);
         self.had_record |= probe.role == Role::Resolver && probe.outcome == Outcome::Ok;
         let side = self.side(probe.role);
-        let server = side.servers.entry(probe.server).or_insert_with(|| Server::new(now));
+        let server = side
+            .servers
+            .entry(probe.server)
+            .or_insert_with(|| Server::new(now));
         server.asked = now;
         let is_new = server.questions.insert(probe.qtype.clone(), probe.at).is_none();
         let round = side.round.get_or_insert_with(|| Round::open(now, settings));
@@ -90,7 +98,12 @@ impl Name {
     /// Fires what is due at `at`: rounds first, then holds, so that a hold that ends with its own round sees it.
     pub fn fire(&mut self, at: Time, settings: &DnsSettings, sight: Sight, out: &mut Vec<Transition>) {
         for role in [Role::Authority, Role::Resolver] {
-            if self.side(role).round.as_ref().is_some_and(|round| round.due <= at) {
+            if self
+                .side(role)
+                .round
+                .as_ref()
+                .is_some_and(|round| round.due <= at)
+            {
                 self.close(role, at, settings, sight, out);
             }
         }
@@ -127,19 +140,23 @@ impl Name {
         let Some(round) = side.round.take() else { return };
         round.close(role, &mut side.servers, settings);
         let silent = round.is_silent(role);
-        side.silent_since = if silent { side.silent_since.or(Some(round.opened)) } else { None };
+        side.silent_since = if silent {
+            side.silent_since.or(Some(round.opened))
+        } else {
+            None
+        };
+        side.silent_rounds = if silent {
+            side.silent_rounds.saturating_add(1)
+        } else {
+            0
+        };
         side.evidence = side.evidence.or(round.first_failure);
 
-        let before = self.state;
+        let was_unknown = self.state == State::Unknown;
         let (authorities, _, level) = self.judge(now, settings, sight);
-        // A round in which no server answers says nothing about some of them; the next one decides.
-        let some = matches!(level, Level::Partial(_) | Level::Degraded(_));
-        if silent && some && role == Role::Authority {
-            return;
-        }
         self.fall(level, authorities, now, settings, out);
         let (authorities, resolvers, level) = self.judge(now, settings, sight);
-        if before != State::Unknown || self.state == before {
+        if !was_unknown || self.state == State::Unknown {
             self.rise(level, authorities, resolvers, now, settings, out);
         }
         if self.state == State::Ok && round.first_failure.is_none() {
@@ -150,7 +167,14 @@ impl Name {
     fn judge(&self, now: Time, settings: &DnsSettings, sight: Sight) -> (Authorities, Resolvers, Level) {
         let (authorities, resolvers) = self.counts(now, settings);
         let level = match level(authorities, resolvers, settings) {
-            Level::Out(_) if self.is_blind(authorities, sight) => Level::Blind,
+            // A round in which no server answers says nothing about some of them, and one such round
+            // does not tell whose fault it is.
+            level if self.authorities.silent_rounds > 0 => match level {
+                Level::Out(_) if self.authorities.silent_rounds < settings.rounds() => Level::Undecided,
+                Level::Out(_) if self.is_blind(authorities, sight) => Level::Blind,
+                Level::Out(finding) => Level::Out(finding),
+                _ => Level::Undecided,
+            },
             level => level,
         };
         (authorities, resolvers, level)
@@ -196,12 +220,22 @@ impl Name {
             {
                 self.quiet_until = Some(now + settings.servfail_quiet());
                 let whole = counts.up == counts.eligible;
-                Some((Recovering, if whole { Finding::None } else { Finding::AuthorityPartial }))
+                Some((
+                    Recovering,
+                    if whole {
+                        Finding::None
+                    } else {
+                        Finding::AuthorityPartial
+                    },
+                ))
             }
             _ => None,
         };
         if let Some((to, finding)) = to {
             self.go(to, finding, now, settings, out);
+        }
+        if level == Level::Blind {
+            self.start_anew();
         }
     }
 
@@ -216,7 +250,11 @@ impl Name {
         out: &mut Vec<Transition>,
     ) {
         use State::{Degraded, Ok, Partial, Recovering, Unknown};
-        let needed = if self.state == Partial { 1.0 } else { settings.ok_from };
+        let needed = if self.state == Partial {
+            1.0
+        } else {
+            settings.ok_from
+        };
         let known = authorities.eligible > 0 || resolvers.up > 0;
         let fine = level == Level::Fine && authorities.h_up() >= needed && resolvers.agree() && known;
         let to = match (self.state, level) {
@@ -234,8 +272,19 @@ impl Name {
         }
     }
 
+    /// What was seen while blind counts for nothing afterwards; who was healthy before still does.
+    fn start_anew(&mut self) {
+        for side in [&mut self.authorities, &mut self.resolvers] {
+            side.servers.values_mut().for_each(Server::start_anew);
+            side.evidence = None;
+        }
+    }
+
     fn evidence(&self) -> Option<Time> {
-        [self.authorities.evidence, self.resolvers.evidence].into_iter().flatten().min()
+        [self.authorities.evidence, self.resolvers.evidence]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// What is still wrong, for a rise that ends in between.
@@ -243,7 +292,7 @@ impl Name {
         let (authorities, resolvers) = self.counts(now, settings);
         match level(authorities, resolvers, settings) {
             Level::Partial(finding) | Level::Degraded(finding) | Level::Out(finding) => finding,
-            Level::Fine | Level::Blind => Finding::None,
+            Level::Fine | Level::Blind | Level::Undecided => Finding::None,
         }
     }
 
@@ -261,7 +310,9 @@ impl Name {
         self.rise = None;
         let (authorities, resolvers) = self.counts(at, settings);
         out.push(Transition {
-            subject: Subject::Name { name: self.name.to_string() },
+            subject: Subject::Name {
+                name: self.name.to_string(),
+            },
             from: self.state,
             to,
             at,

@@ -36,7 +36,9 @@ impl Round {
 
     /// True if this question was answered in this round already: the next round has begun.
     pub fn has(&self, probe: &Probe) -> bool {
-        self.answers.get(&probe.server).is_some_and(|answers| answers.contains_key(&probe.qtype))
+        self.answers
+            .get(&probe.server)
+            .is_some_and(|answers| answers.contains_key(&probe.qtype))
     }
 
     pub fn take(&mut self, probe: &Probe, is_new: bool) {
@@ -46,7 +48,10 @@ impl Round {
         if failed(report(probe.role, &alone)) {
             self.first_failure = Some(self.first_failure.map_or(probe.at, |at| at.min(probe.at)));
         }
-        self.answers.entry(probe.server).or_default().insert(probe.qtype.clone(), answer);
+        self.answers
+            .entry(probe.server)
+            .or_default()
+            .insert(probe.qtype.clone(), answer);
     }
 
     /// True if every question that is usually asked has its answer.
@@ -54,7 +59,12 @@ impl Round {
         !self.grew
             && servers.iter().all(|(addr, server)| {
                 let answers = self.answers.get(addr);
-                answers.is_some_and(|answers| server.questions.keys().all(|question| answers.contains_key(question)))
+                answers.is_some_and(|answers| {
+                    server
+                        .questions
+                        .keys()
+                        .all(|question| answers.contains_key(question))
+                })
             })
     }
 
@@ -70,7 +80,9 @@ impl Round {
 
     /// True if nobody at all was heard in this round.
     pub fn is_silent(&self, role: Role) -> bool {
-        self.answers.values().all(|answers| report(role, answers) == Report::Silent)
+        self.answers
+            .values()
+            .all(|answers| report(role, answers) == Report::Silent)
     }
 }
 

@@ -32,7 +32,10 @@ pub(super) struct Answer {
 
 impl From<&Probe> for Answer {
     fn from(probe: &Probe) -> Self {
-        Answer { outcome: probe.outcome, authoritative: probe.authoritative }
+        Answer {
+            outcome: probe.outcome,
+            authoritative: probe.authoritative,
+        }
     }
 }
 
@@ -48,15 +51,23 @@ pub(super) fn report(role: Role, answers: &BTreeMap<String, Answer>) -> Report {
     }
     if role == Role::Authority {
         let not_serving = any(|outcome| matches!(outcome, Outcome::Lame | Outcome::Refused));
-        return if not_serving { Report::NotServing } else { Report::Fault { servfail: false } };
+        return if not_serving {
+            Report::NotServing
+        } else {
+            Report::Fault { servfail: false }
+        };
     }
     if any(|outcome| outcome == Outcome::Bogus) {
         return Report::Bogus;
     }
     if all(|outcome| matches!(outcome, Outcome::Nodata | Outcome::Nxdomain)) {
-        return Report::Missing { nxdomain: any(|outcome| outcome == Outcome::Nxdomain) };
+        return Report::Missing {
+            nxdomain: any(|outcome| outcome == Outcome::Nxdomain),
+        };
     }
-    Report::Fault { servfail: all(|outcome| outcome == Outcome::Servfail) }
+    Report::Fault {
+        servfail: all(|outcome| outcome == Outcome::Servfail),
+    }
 }
 
 /// An authority is healthy when it speaks with authority, whatever it says about this record.
@@ -115,6 +126,12 @@ impl Server {
                 self.healthy_since = None;
             }
         }
+    }
+
+    /// Forgets the runs of rounds, but not that it was healthy.
+    pub fn start_anew(&mut self) {
+        self.bad_rounds = 0;
+        self.good_rounds = 0;
     }
 
     pub fn is_down(&self, settings: &DnsSettings) -> bool {

@@ -13,7 +13,14 @@ pub(super) fn server(n: u8) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, n], 53))
 }
 
-pub(super) fn probe(at: Time, name: &str, role: Role, addr: SocketAddr, qtype: &str, outcome: Outcome) -> Probe {
+pub(super) fn probe(
+    at: Time,
+    name: &str,
+    role: Role,
+    addr: SocketAddr,
+    qtype: &str,
+    outcome: Outcome,
+) -> Probe {
     Probe {
         at,
         vantage: "test".into(),
@@ -61,13 +68,27 @@ impl World {
         let mut at = self.now;
         for (n, outcome) in self.authorities.clone().into_iter().enumerate() {
             at = at + Duration::from_millis(1);
-            let probe = probe(at, "example.com", Role::Authority, server(n as u8), "SOA", outcome);
+            let probe = probe(
+                at,
+                "example.com",
+                Role::Authority,
+                server(n as u8),
+                "SOA",
+                outcome,
+            );
             self.names.probe(at, &probe, &mut self.out);
         }
         for (n, outcome) in self.resolvers.clone().into_iter().enumerate() {
             for qtype in ["A", "AAAA"] {
                 at = at + Duration::from_millis(1);
-                let probe = probe(at, "example.com", Role::Resolver, server(100 + n as u8), qtype, outcome);
+                let probe = probe(
+                    at,
+                    "example.com",
+                    Role::Resolver,
+                    server(100 + n as u8),
+                    qtype,
+                    outcome,
+                );
                 self.names.probe(at, &probe, &mut self.out);
             }
         }
@@ -80,7 +101,10 @@ impl World {
 
     /// The states gone through since the last call, with what was found.
     fn took(&mut self) -> Vec<(State, Finding)> {
-        self.out.drain(..).map(|step| (step.to, step.finding.unwrap_or(Finding::None))).collect()
+        self.out
+            .drain(..)
+            .map(|step| (step.to, step.finding.unwrap_or(Finding::None)))
+            .collect()
     }
 
     /// A world that has been Ok for a while.
@@ -137,9 +161,16 @@ fn recovery_takes_two_rounds_and_then_five_minutes() {
     world.rounds(3); // the resolver still answers from its failure cache: not news
     world.resolvers = vec![Outcome::Ok];
     world.rounds(20);
-    let times: Vec<i64> = world.out.iter().map(|step| step.at.since(back) / 1_000_000).collect();
+    let times: Vec<i64> = world
+        .out
+        .iter()
+        .map(|step| step.at.since(back) / 1_000_000)
+        .collect();
     assert_eq!(times, [30, 330]);
-    assert_eq!(world.took(), [(State::Recovering, Finding::None), (State::Ok, Finding::None)]);
+    assert_eq!(
+        world.took(),
+        [(State::Recovering, Finding::None), (State::Ok, Finding::None)]
+    );
 }
 
 #[test]
@@ -258,8 +289,16 @@ fn a_server_that_is_not_asked_any_more_is_forgotten() {
     let mut world = World::settled(2, 0);
     world.authorities[1] = Outcome::Timeout;
     world.rounds(3);
-    assert_eq!(world.took(), [(State::Partial, Finding::AuthorityPartial)]);
+    assert_eq!(world.took(), [(State::Degraded, Finding::AuthorityPartial)]);
     world.authorities.pop();
     world.rounds(20);
     assert_eq!(world.took(), [(State::Ok, Finding::None)]);
+}
+
+#[test]
+fn a_void_answer_is_as_if_nobody_had_asked() {
+    let mut world = World::settled(2, 1);
+    world.authorities[1] = Outcome::Void;
+    world.rounds(3);
+    assert_eq!(world.took(), []);
 }

@@ -1,0 +1,335 @@
+//! Brings one input into the peers and the table. Nothing is decided here; rows that changed are touched.
+
+use netfault_model::{
+    Announcement, Family, Gap, Input, Nlri, Output, Peer, RibRoute, SessionState, Time, Update,
+};
+
+use crate::Engine;
+use crate::peers::{Status, SyncEnd};
+use crate::settings::secs;
+use crate::table::bits::{self, BitSet, Slot};
+use crate::table::marks::Loss;
+use crate::table::{Interest, Row, counts};
+
+impl Engine {
+    pub(crate) fn apply(&mut self, input: Input) {
+        match input {
+            Input::Update(update) => self.apply_update(&update),
+            Input::Rib(route) => self.seed(&route),
+            Input::Peer(state) => self.apply_session(state.at, &state.peer, state.state),
+            Input::EndOfRib { at, peer, family } => {
+                if let Some(slot) = self.heard(&peer, at) {
+                    self.end_of_rib(slot, Some(family));
+                }
+            }
+            Input::Gap(gap) => self.apply_gap(gap),
+            Input::Probe(probe) => {
+                self.names.probe(self.now, &probe, &mut self.named);
+                self.pending.extend(self.named.drain(..).map(Output::Transition));
+            }
+            Input::Tick(_) => {}
+        }
+    }
+
+    fn apply_update(&mut self, update: &Update) {
+        let Some(slot) = self.heard(&update.peer, update.at) else {
+            return;
+        };
+        for nlri in update.withdrawn() {
+            self.withdraw(slot, nlri);
+        }
+        let Some(announcement) = &update.announcement else {
+            return;
+        };
+        for nlri in update.announced() {
+            self.announce(slot, nlri, announcement, self.now);
+        }
+    }
+
+    /// The session has said something at `at`. `None` if that is older than what it said before.
+    fn heard(&mut self, peer: &Peer, at: Time) -> Option<Slot> {
+        let slot = self.session(peer)?;
+        if at < self.peers.session(slot).last_at {
+            self.stats.older += 1;
+            return None;
+        }
+        self.collector_heard(peer.collector);
+        self.session_heard(slot, at);
+        Some(slot)
+    }
+
+    fn session(&mut self, peer: &Peer) -> Option<Slot> {
+        let Some((slot, new)) = self.peers.slot(peer, self.now) else {
+            self.stats.sessions_refused += 1;
+            return None;
+        };
+        if new {
+            self.table.widen(self.peers.len());
+        }
+        Some(slot)
+    }
+
+    fn row(&mut self, nlri: &Nlri, announcement: Option<&Announcement>) -> Option<Row> {
+        if !counts(nlri) {
+            self.stats.default_routes += 1;
+            return None;
+        }
+        if let Some(row) = self.table.find(nlri.prefix) {
+            return Some(row);
+        }
+        let interest = self
+            .watchlist
+            .interest(nlri.prefix, announcement.and_then(|a| a.origin))?;
+        let row = self.table.add(nlri.prefix, interest)?;
+        if interest == Interest::Watched {
+            self.active.insert(row);
+        }
+        Some(row)
+    }
+
+    fn announce(&mut self, slot: Slot, nlri: &Nlri, announcement: &Announcement, since: Time) {
+        let Some(row) = self.row(nlri, Some(announcement)) else {
+            return;
+        };
+        self.peers.refresh(slot, row);
+        let gained = self.table.gain(row, slot, nlri.path_id);
+        if self.table.note_origin(row, slot, announcement.origin) {
+            self.origin_changed(row);
+        }
+        if !gained {
+            return;
+        }
+        self.count_route(slot, nlri.prefix.family(), 1);
+        if self.table.entry(row).interest != Interest::Evidence
+            && self.peers.alone_on(slot, self.table.has(row))
+        {
+            self.voter_gains(row, self.peers.session(slot).voter, since);
+        }
+    }
+
+    fn voter_gains(&mut self, row: Row, voter: Slot, since: Time) {
+        let width = self.table.width();
+        let marks = self.table.entry_mut(row).marks_mut();
+        marks.young.add(voter, since, width);
+        if let Some(place) = marks.losses.iter().position(|loss| loss.voter == voter) {
+            match marks.losses[place].matured {
+                Time::MIN => drop(marks.losses.swap_remove(place)),
+                _ => marks.losses[place].at = Time::MAX,
+            }
+        }
+        self.touch(row);
+    }
+
+    fn withdraw(&mut self, slot: Slot, nlri: &Nlri) {
+        let Some(row) = self.row(nlri, None) else { return };
+        self.peers.refresh(slot, row);
+        if self.table.lose(row, slot, nlri.path_id) {
+            self.lost_route(row, slot);
+        } else if nlri.path_id == 0 {
+            self.lost_unseen(row, slot);
+        }
+    }
+
+    /// A session's route is gone; if it was the last of its AS, so is the AS's.
+    pub(crate) fn lost_route(&mut self, row: Row, slot: Slot) {
+        self.table.forget_origin(row, slot);
+        self.count_route(slot, self.table.entry(row).prefix.family(), -1);
+        if self.table.entry(row).interest == Interest::Evidence
+            || !self.peers.alone_on(slot, self.table.has(row))
+        {
+            return;
+        }
+        let (now, voter) = (self.now, self.peers.session(slot).voter);
+        let marks = self.table.entry_mut(row).marks_mut();
+        let matured = if marks.young.remove(voter) { Time::MIN } else { now };
+        match marks.losses.iter_mut().find(|loss| loss.voter == voter) {
+            Some(loss) => {
+                loss.at = now;
+                loss.matured = loss.matured.max(matured);
+            }
+            None => marks.losses.push(Loss {
+                voter,
+                at: now,
+                matured,
+                unseen: false,
+            }),
+        }
+        self.touch(row);
+    }
+
+    /// A withdrawal of a route that was never seen proves that the peer had it until now.
+    fn lost_unseen(&mut self, row: Row, slot: Slot) {
+        let voter = self.peers.session(slot).voter;
+        let entry = self.table.entry(row);
+        if entry.interest == Interest::Evidence
+            || bits::get(self.table.base(row), voter)
+            || self.peers.voter_has(voter, self.table.has(row))
+        {
+            return;
+        }
+        let now = self.now;
+        let marks = self.table.entry_mut(row).marks_mut();
+        if marks.loss(voter).is_none() {
+            marks.losses.push(Loss {
+                voter,
+                at: now,
+                matured: Time::MIN,
+                unseen: true,
+            });
+            self.touch(row);
+        }
+    }
+
+    fn count_route(&mut self, slot: Slot, family: Family, change: i32) {
+        let routes = &mut self.peers.session_mut(slot).routes[family as usize];
+        *routes = routes.saturating_add_signed(change);
+    }
+
+    /// An origin that is watched makes its prefixes watched.
+    fn origin_changed(&mut self, row: Row) {
+        let entry = self.table.entry(row);
+        if entry.interest == Interest::Watched {
+            return;
+        }
+        let before = entry.interest;
+        if self.watchlist.interest(entry.prefix, entry.origin()) != Some(Interest::Watched) {
+            return;
+        }
+        self.table.entry_mut(row).interest = Interest::Watched;
+        self.active.insert(row);
+        if before == Interest::Evidence {
+            // Evidence has no marks: who has it now counts as having it since now.
+            let voters = self.peers.voters_having(self.table.has(row));
+            let (now, width) = (self.now, self.table.width());
+            let marks = self.table.entry_mut(row).marks_mut();
+            bits::slots(&voters).for_each(|voter| marks.young.add(voter, now, width));
+        }
+        self.touch(row);
+    }
+
+    /// A route of a table dump: the peer held it at that moment, and since it was originated.
+    pub(crate) fn seed(&mut self, route: &RibRoute) {
+        if route.at > self.seeded_at {
+            // The rows are looked at from the time of the dump on, so there has to be such an instant.
+            self.seeded_at = route.at;
+            self.order.hold(Input::Tick(route.at), route.at);
+        }
+        let new_session = self.peers.len();
+        let Some(slot) = self.session(&route.peer) else {
+            return;
+        };
+        if self.peers.len() > new_session {
+            self.session_seeded(slot, route.at);
+        }
+        let Some(row) = self.row(&route.nlri, Some(&route.announcement)) else {
+            return;
+        };
+        let lost_since = |marks: &crate::table::marks::Marks| {
+            marks
+                .loss(self.peers.session(slot).voter)
+                .is_some_and(|loss| loss.at != Time::MAX && loss.at > route.at)
+        };
+        if self.table.entry(row).marks.as_deref().is_some_and(lost_since) {
+            return;
+        }
+        let touched = self.touched.len();
+        self.announce(
+            slot,
+            &route.nlri,
+            &route.announcement,
+            route.originated.min(route.at),
+        );
+        self.seeded.extend(self.touched.drain(touched..));
+    }
+
+    fn apply_session(&mut self, at: Time, peer: &Peer, state: SessionState) {
+        let Some(slot) = self.heard_of(peer, at) else {
+            return;
+        };
+        let reason = match state {
+            SessionState::Up => "session up",
+            SessionState::Down => "session down",
+        };
+        match state {
+            SessionState::Down => self.set_status(slot, Status::Down, reason),
+            SessionState::Up => self.start_sync(slot, SyncEnd::Table, reason),
+        }
+    }
+
+    /// Like [`Engine::heard`], but of a session: it says nothing of its routes.
+    fn heard_of(&mut self, peer: &Peer, at: Time) -> Option<Slot> {
+        let slot = self.session(peer)?;
+        if at < self.peers.session(slot).last_at {
+            self.stats.older += 1;
+            return None;
+        }
+        self.peers.session_mut(slot).last_at = at;
+        self.collector_heard(peer.collector);
+        Some(slot)
+    }
+
+    pub(crate) fn start_sync(&mut self, slot: Slot, ends: SyncEnd, reason: &str) {
+        let session = self.peers.session(slot);
+        if session.routes == [0, 0] {
+            self.set_status(slot, Status::Up, reason);
+        } else {
+            self.set_status(
+                slot,
+                Status::Syncing {
+                    refreshed: BitSet::default(),
+                    ends,
+                },
+                reason,
+            );
+        }
+        self.arm_session(slot);
+    }
+
+    /// The peer has sent its table (of one family, or of both): what it has not sent again is lost.
+    pub(crate) fn end_of_rib(&mut self, slot: Slot, family: Option<Family>) {
+        let Status::Syncing {
+            refreshed,
+            ends: SyncEnd::Table,
+        } = &self.peers.session(slot).status
+        else {
+            return;
+        };
+        let refreshed = refreshed.clone();
+        let mut kept = false;
+        for row in self.table.rows() {
+            if refreshed.contains(row) || !bits::get(self.table.has(row), slot) {
+                continue;
+            }
+            if family.is_some_and(|family| self.table.entry(row).prefix.family() != family) {
+                kept = true;
+                continue;
+            }
+            self.table.lose_all(row, slot);
+            self.lost_route(row, slot);
+        }
+        if !kept {
+            self.set_status(slot, Status::Up, "table received");
+        }
+    }
+
+    fn apply_gap(&mut self, mut gap: Gap) {
+        if let (Some(from), Some(to)) = (gap.from, gap.to)
+            && to.since(from) > secs(self.settings.stale_after_s)
+        {
+            let stale: Vec<Slot> = (0..self.peers.len() as Slot)
+                .filter(|&slot| {
+                    let peer = &self.peers.session(slot).peer;
+                    gap.collector.is_none_or(|collector| collector == peer.collector)
+                        && gap.peer.is_none_or(|lost| lost == *peer)
+                })
+                .collect();
+            for slot in stale {
+                if matches!(self.peers.session(slot).status, Status::Up | Status::Suspect) {
+                    self.start_sync(slot, SyncEnd::Never, "routes are stale after a hole in the feed");
+                }
+            }
+        }
+        gap.at = gap.at.max(self.now);
+        self.pending.push(Output::Gap(gap));
+    }
+}

@@ -1,0 +1,180 @@
+//! Every number of DESIGN section 5 that decides something, with its default.
+
+use serde::{Deserialize, Serialize};
+
+/// Thresholds and holds of route detection. Shares run from 0 to 1; `_s` fields are seconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Inputs wait this long (milliseconds of their own time) for others that belong before them. 500:
+    /// collectors of one feed are within half a second of each other.
+    pub window_ms: u64,
+
+    /// A peer AS enters the baseline of a prefix once it has held it for this long without a break. 1 h.
+    pub held_for_s: u64,
+    /// … and leaves it when the last such hour ended this long ago. 24 h.
+    pub held_within_s: u64,
+    /// Fewest peer ASes in a baseline for a verdict. 10; a lab has fewer.
+    pub min_peers: u32,
+    /// Least share of a baseline that must be known (not silent, not resynchronising). 0.60.
+    pub min_known: f64,
+    /// Fewest peer ASes for a baseline that is inferred from their withdrawals. 20.
+    pub inferred_min_peers: u32,
+    /// … and the least share of all full-feed peer ASes of that family. 0.60.
+    pub inferred_min_share: f64,
+
+    /// Unknown becomes Normal from this visibility on. 0.80.
+    pub normal_at: f64,
+    /// Normal becomes Degrading below this visibility … 0.80.
+    pub degrading_below: f64,
+    /// … or when this many peer ASes lose it within `burst_within_s` and still lack it … 5.
+    pub burst_peers: u32,
+    /// … and at least this share of the baseline. 0.05.
+    pub burst_share: f64,
+    pub burst_within_s: u64,
+    pub degrading_hold_s: u64,
+    /// Degrading becomes Normal again from this visibility on, without a burst. 0.90 for 60 s.
+    pub clear_at: f64,
+    pub clear_hold_s: u64,
+    /// Partial at or below this visibility. 0.50 for 120 s.
+    pub partial_at: f64,
+    pub partial_hold_s: u64,
+    /// Out at or below this visibility. 0.20 for 30 s.
+    pub out_at: f64,
+    pub out_hold_s: u64,
+    /// Recovering from this visibility on. 0.65 for 30 s.
+    pub recovering_at: f64,
+    pub recovering_hold_s: u64,
+    /// Recovering becomes Normal from this visibility on. 0.90 for 300 s.
+    pub recovered_at: f64,
+    pub recovered_hold_s: u64,
+    /// A loss that lasts this long is accepted. 7 days.
+    pub gone_after_s: u64,
+    /// Peer ASes that must still have a less-specific route for it to count as cover. 3.
+    pub cover_peers: u32,
+
+    /// A peer is suspect when silent for longer than this … 180 s.
+    pub peer_silent_s: u64,
+    /// … and than this many of its own median gaps. 8.
+    pub peer_silent_gaps: u64,
+    /// A collector is suspect when silent for longer than this. 180 s for archives, which have holes of two
+    /// minutes while a RIB is written; 30 s suits a live full feed.
+    pub collector_silent_s: u64,
+    /// A peer that resynchronises has sent its table when it has been quiet for this long. 120 s.
+    pub sync_quiet_s: u64,
+    /// After a hole longer than this a collector's routes are unknown until they are heard again. 600 s.
+    pub stale_after_s: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            window_ms: 500,
+            held_for_s: 3600,
+            held_within_s: 86_400,
+            min_peers: 10,
+            min_known: 0.60,
+            inferred_min_peers: 20,
+            inferred_min_share: 0.60,
+            normal_at: 0.80,
+            degrading_below: 0.80,
+            burst_peers: 5,
+            burst_share: 0.05,
+            burst_within_s: 60,
+            degrading_hold_s: 10,
+            clear_at: 0.90,
+            clear_hold_s: 60,
+            partial_at: 0.50,
+            partial_hold_s: 120,
+            out_at: 0.20,
+            out_hold_s: 30,
+            recovering_at: 0.65,
+            recovering_hold_s: 30,
+            recovered_at: 0.90,
+            recovered_hold_s: 300,
+            gone_after_s: 7 * 86_400,
+            cover_peers: 3,
+            peer_silent_s: 180,
+            peer_silent_gaps: 8,
+            collector_silent_s: 180,
+            sync_quiet_s: 120,
+            stale_after_s: 600,
+        }
+    }
+}
+
+impl Settings {
+    /// The first thing that makes no sense, in one sentence.
+    pub fn check(&self) -> Result<(), String> {
+        let shares = [
+            ("min_known", self.min_known),
+            ("inferred_min_share", self.inferred_min_share),
+            ("normal_at", self.normal_at),
+            ("degrading_below", self.degrading_below),
+            ("burst_share", self.burst_share),
+            ("clear_at", self.clear_at),
+            ("partial_at", self.partial_at),
+            ("out_at", self.out_at),
+            ("recovering_at", self.recovering_at),
+            ("recovered_at", self.recovered_at),
+        ];
+        for (name, share) in shares {
+            if !(0.0..=1.0).contains(&share) {
+                return Err(format!("detect.{name} is {share}, but a share runs from 0 to 1"));
+            }
+        }
+        // Entry and leave thresholds keep their distance, or a prefix on the edge would flap for ever.
+        let ordered = [
+            ("out_at", self.out_at, "partial_at", self.partial_at),
+            ("partial_at", self.partial_at, "recovering_at", self.recovering_at),
+            ("degrading_below", self.degrading_below, "clear_at", self.clear_at),
+            (
+                "recovering_at",
+                self.recovering_at,
+                "recovered_at",
+                self.recovered_at,
+            ),
+        ];
+        for (low, low_value, high, high_value) in ordered {
+            if low_value >= high_value {
+                return Err(format!(
+                    "detect.{low} ({low_value}) must be below detect.{high} ({high_value})"
+                ));
+            }
+        }
+        if self.min_peers == 0 || self.inferred_min_peers == 0 {
+            return Err("detect.min_peers and detect.inferred_min_peers must be at least 1".into());
+        }
+        Ok(())
+    }
+}
+
+/// Seconds of a setting as microseconds of engine time.
+pub(crate) const fn secs(seconds: u64) -> i64 {
+    let seconds = if seconds > 1 << 40 { 1 << 40 } else { seconds };
+    seconds as i64 * 1_000_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_make_sense() {
+        assert_eq!(Settings::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn thresholds_keep_their_distance() {
+        let touching = Settings {
+            partial_at: 0.7,
+            ..Settings::default()
+        };
+        assert!(touching.check().unwrap_err().contains("recovering_at"));
+        let beyond = Settings {
+            out_at: 1.5,
+            ..Settings::default()
+        };
+        assert!(beyond.check().unwrap_err().contains("out_at"));
+    }
+}
