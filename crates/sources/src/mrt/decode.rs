@@ -1,0 +1,507 @@
+//! One file's bytes, in pieces of any size, to inputs.
+//!
+//! Damage never stops a file: what cannot be read becomes a `Gap` in its place, and reading goes on at
+//! the next boundary that three sound records in a row confirm. Memory grows only with bytes that are
+//! really there: a record is collected until it is whole, and none may be longer than its type allows.
+
+use std::borrow::Cow;
+
+use netfault_model::{
+    Arrival, Collector, Gap, GapSource, Input, Peer, PeerState, RibRoute, SessionState, Time,
+};
+
+use super::bgp4mp::{self, Envelope, FarEnd};
+use super::frame::{self, Frame, HEADER_LEN, Record, Search};
+use super::progress::Counts;
+use super::rib::{self, V2};
+use crate::bgp;
+use crate::convert::{Converted, Converter, Session};
+
+/// State of the session in which routes are exchanged (RFC 4271 §8.2.2).
+const ESTABLISHED: u16 = 6;
+
+/// The span of time that a file's records belong in; outside of it a stamp is early or late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interval {
+    pub from: Time,
+    pub to: Time,
+}
+
+impl Interval {
+    fn judge(self, at: Time) -> Arrival {
+        if at < self.from {
+            Arrival::Late
+        } else if at > self.to {
+            Arrival::Early
+        } else {
+            Arrival::InTime
+        }
+    }
+}
+
+/// Whose bytes these are.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    pub collector: Collector,
+    /// The file's name, for the reason of a `Gap`.
+    pub file: String,
+    /// When the file begins, if its name tells: the time of damage before the first good record.
+    pub starts: Option<Time>,
+    pub interval: Option<Interval>,
+}
+
+/// Damage that no good record has ended yet.
+#[derive(Debug)]
+struct Damage {
+    offset: u64,
+    reason: Cow<'static, str>,
+    /// Bad records, where each was seen to end; `None` if bytes had to be searched.
+    lost: Option<u64>,
+}
+
+/// A record that could not be read whole, until its end is known to be a boundary.
+type Suspect = (Cow<'static, str>, u64);
+
+pub struct Decoder {
+    origin: Origin,
+    /// The beginning of what is not decoded yet.
+    window: Vec<u8>,
+    /// Offset of the window in the decompressed file.
+    offset: u64,
+    /// How long the window must be for decoding to go on.
+    need: usize,
+    /// Where in the window to look for the next record, after damage.
+    searching: Option<usize>,
+    suspect: Option<Suspect>,
+    /// Time of the last good record.
+    last: Option<Time>,
+    damage: Option<Damage>,
+    /// What an unfinished record at the end means.
+    end: Cow<'static, str>,
+    /// The peers of the dump, and when it was made.
+    peers: Vec<FarEnd>,
+    dump_at: Option<Time>,
+    converter: Converter,
+    out: Batches,
+    counts: Counts,
+}
+
+impl Decoder {
+    /// Inputs come in batches of `batch`.
+    pub fn new(origin: Origin, batch: usize) -> Self {
+        Decoder {
+            origin,
+            window: Vec::new(),
+            offset: 0,
+            need: 0,
+            searching: None,
+            suspect: None,
+            last: None,
+            damage: None,
+            end: Cow::Borrowed("stream ends inside a record"),
+            peers: Vec::new(),
+            dump_at: None,
+            converter: Converter::default(),
+            out: Batches {
+                open: Vec::new(),
+                full: Vec::new(),
+                size: batch.max(1),
+            },
+            counts: Counts::default(),
+        }
+    }
+
+    /// Decodes the next bytes of the file.
+    pub fn feed(&mut self, mut chunk: &[u8]) {
+        while !self.window.is_empty() {
+            if chunk.is_empty() {
+                return;
+            }
+            let missing = self.need.saturating_sub(self.window.len()).max(1);
+            let wanted = if self.searching.is_some() {
+                chunk.len()
+            } else {
+                missing.min(chunk.len())
+            };
+            let (now, later) = chunk.split_at(wanted);
+            self.window.extend_from_slice(now);
+            chunk = later;
+            if self.window.len() >= self.need {
+                self.run_window(false);
+            }
+        }
+        if !chunk.is_empty() {
+            let used = self.run(chunk, false);
+            self.window.extend_from_slice(&chunk[used..]);
+        }
+    }
+
+    /// The file ends here; `cut` says why, if it should have been longer.
+    pub fn finish(&mut self, cut: Option<String>) {
+        let is_cut = cut.is_some();
+        if let Some(reason) = cut {
+            self.end = Cow::Owned(reason);
+        }
+        let was_whole = self.window.is_empty() && self.damage.is_none();
+        self.run_window(true);
+        if is_cut && was_whole {
+            self.note_damage(self.offset, self.end.clone(), None);
+        }
+        self.end_damage(None);
+        self.out.close();
+    }
+
+    /// The batches that are full; after [`Decoder::finish`], all there is.
+    pub fn take_batches(&mut self) -> Vec<Vec<Input>> {
+        std::mem::take(&mut self.out.full)
+    }
+
+    /// What has been counted since the last call.
+    pub fn take_counts(&mut self) -> Counts {
+        std::mem::take(&mut self.counts)
+    }
+
+    fn run_window(&mut self, at_eof: bool) {
+        let mut window = std::mem::take(&mut self.window);
+        let used = self.run(&window, at_eof);
+        window.drain(..used);
+        self.window = window;
+    }
+
+    /// Decodes all records that are whole; says how many bytes are done with. At the end of the file
+    /// these are all.
+    fn run(&mut self, data: &[u8], at_eof: bool) -> usize {
+        let mut at = 0;
+        let base = self.offset;
+        loop {
+            let rest = &data[at..];
+            if let Some(from) = self.searching {
+                match frame::search(rest, from, at_eof, self.last, is_sound) {
+                    Search::Found(start) => {
+                        self.searching = None;
+                        at += start;
+                    }
+                    Search::Need { .. } if at_eof => {
+                        self.searching = None;
+                        at = data.len();
+                        break;
+                    }
+                    Search::Need { from, bytes } => {
+                        self.searching = Some(0);
+                        self.need = bytes - from;
+                        at += from;
+                        break;
+                    }
+                }
+                continue;
+            }
+            self.offset = base + at as u64;
+            match frame::frame(rest) {
+                Frame::Record(record) => match self.take_record(&record, rest, at_eof) {
+                    Taken::Next => at += record.size,
+                    Taken::Search => self.searching = Some(1),
+                    Taken::Need(bytes) => {
+                        self.need = bytes;
+                        break;
+                    }
+                },
+                Frame::Need(_) if at_eof && rest.is_empty() => break,
+                Frame::Need(_) if at_eof => {
+                    self.note_damage(self.offset, self.end.clone(), None);
+                    self.searching = Some(1);
+                }
+                Frame::Need(bytes) => {
+                    self.need = bytes;
+                    break;
+                }
+                Frame::Damaged(reason) => {
+                    self.note_damage(self.offset, Cow::Borrowed(reason), None);
+                    self.searching = Some(1);
+                }
+            }
+        }
+        self.offset = base + at as u64;
+        at
+    }
+
+    /// One record whose bytes are all there.
+    fn take_record(&mut self, record: &Record<'_>, rest: &[u8], at_eof: bool) -> Taken {
+        if self.suspect.is_none() {
+            match self.record(record) {
+                Ok(()) => return Taken::Next,
+                Err(suspect) => self.suspect = Some(suspect),
+            }
+        }
+        let Some(is_followed) = frame::is_followed(rest, record.size, at_eof, self.last.or(Some(record.at)))
+        else {
+            return Taken::Need(record.size + HEADER_LEN);
+        };
+        if let Some((reason, lost)) = self.suspect.take() {
+            self.note_damage(self.offset, reason, is_followed.then_some(lost));
+        }
+        if is_followed { Taken::Next } else { Taken::Search }
+    }
+
+    fn record(&mut self, record: &Record<'_>) -> Result<(), Suspect> {
+        match record.header.kind {
+            frame::TYPE_BGP | frame::TYPE_BGP4MP | frame::TYPE_BGP4MP_ET => self.message(record),
+            frame::TYPE_TABLE_DUMP => self.table_dump(record),
+            frame::TYPE_TABLE_DUMP_V2 => self.table_dump_v2(record),
+            kind => Err((Cow::Owned(format!("unsupported record type {kind}")), 1)),
+        }
+    }
+
+    fn message(&mut self, record: &Record<'_>) -> Result<(), Suspect> {
+        let envelope = bgp4mp::envelope(record).map_err(|error| (Cow::Owned(error.to_string()), 1))?;
+        self.good_record(record.at);
+        match envelope {
+            Envelope::Update { from, encoding, body } => {
+                self.counts.updates += 1;
+                let arrival = self
+                    .origin
+                    .interval
+                    .map_or(Arrival::InTime, |interval| interval.judge(record.at));
+                let session = Session {
+                    at: record.at,
+                    peer: self.peer(from),
+                    arrival,
+                };
+                let out = &mut self.out;
+                let converted = self
+                    .converter
+                    .update(session, body, encoding, &mut |input| out.push(input));
+                self.account(session, &converted);
+            }
+            Envelope::StateChange { from, new, .. } => {
+                self.counts.state_changes += 1;
+                let state = if new == ESTABLISHED {
+                    SessionState::Up
+                } else {
+                    SessionState::Down
+                };
+                let peer = self.peer(from);
+                self.out.push(Input::Peer(PeerState {
+                    at: record.at,
+                    peer,
+                    state,
+                }));
+            }
+            Envelope::Other => self.counts.other_messages += 1,
+            Envelope::Local => self.counts.local_messages += 1,
+        }
+        Ok(())
+    }
+
+    fn table_dump(&mut self, record: &Record<'_>) -> Result<(), Suspect> {
+        let at = *self.dump_at.get_or_insert(record.at);
+        let mut routes = Routes::new(&self.origin, &mut self.converter, &mut self.out, at);
+        let result = rib::v1_entries(record.header.subtype, record.body, |entry| routes.push(&entry));
+        let fault = routes.fault;
+        self.counts.rib_routes += routes.count;
+        self.end_rib_record(record, fault);
+        result.map_err(|error| (Cow::Owned(error.to_string()), 1))
+    }
+
+    fn table_dump_v2(&mut self, record: &Record<'_>) -> Result<(), Suspect> {
+        let unknown = || (Cow::Borrowed("unsupported record subtype"), 1);
+        match V2::of(record.header.subtype).ok_or_else(unknown)? {
+            V2::PeerIndex => {
+                self.peers =
+                    rib::peer_index(record.body).map_err(|error| (Cow::Owned(error.to_string()), 1))?;
+                self.dump_at = Some(record.at);
+                self.good_record(record.at);
+                Ok(())
+            }
+            V2::Unicast { family, add_path } => {
+                let at = *self.dump_at.get_or_insert(record.at);
+                let mut routes = Routes::new(&self.origin, &mut self.converter, &mut self.out, at);
+                let result = rib::v2_entries(record.body, family, add_path, &self.peers, |entry| {
+                    routes.push(&entry)
+                });
+                let fault = routes.fault;
+                self.counts.rib_routes += routes.count;
+                self.end_rib_record(record, fault);
+                result.map_err(|(error, lost)| (Cow::Owned(error.to_string()), lost))
+            }
+            V2::Other => {
+                self.counts.other_families += 1;
+                self.good_record(record.at);
+                Ok(())
+            }
+        }
+    }
+
+    /// Damage before a RIB record ends with it; a fault in its attributes is a `Gap` of its own.
+    fn end_rib_record(&mut self, record: &Record<'_>, fault: Option<(Peer, bgp::Malformed, u64)>) {
+        self.good_record(record.at);
+        if let Some((peer, error, lost)) = fault {
+            self.gap_of(peer, record.at, error, lost);
+        }
+    }
+
+    fn account(&mut self, session: Session, converted: &Converted) {
+        self.counts.other_families += u64::from(converted.other_families);
+        if let Some(error) = converted.error {
+            self.gap_of(session.peer, session.at, error, converted.lost);
+        }
+    }
+
+    fn gap_of(&mut self, peer: Peer, at: Time, error: bgp::Malformed, lost: u64) {
+        self.counts.gaps += 1;
+        let lost = if error.effect() == bgp::Effect::Attribute {
+            Some(0)
+        } else {
+            Some(lost).filter(|&n| n > 0)
+        };
+        self.out.push(Input::Gap(Gap {
+            at,
+            source: GapSource::Mrt,
+            collector: Some(self.origin.collector),
+            peer: Some(peer),
+            from: Some(at),
+            to: Some(at),
+            offset: Some(self.offset),
+            reason: Cow::Owned(format!("{error} in {}", self.origin.file)),
+            lost,
+        }));
+    }
+
+    fn peer(&self, from: FarEnd) -> Peer {
+        Peer {
+            collector: self.origin.collector,
+            addr: from.addr,
+            asn: from.asn,
+        }
+    }
+
+    fn good_record(&mut self, at: Time) {
+        self.counts.records += 1;
+        if self.damage.is_some() {
+            self.end_damage(Some(at));
+        }
+        self.last = Some(at);
+    }
+
+    fn note_damage(&mut self, offset: u64, reason: Cow<'static, str>, lost: Option<u64>) {
+        match &mut self.damage {
+            Some(damage) => damage.lost = damage.lost.zip(lost).map(|(a, b)| a + b),
+            None => self.damage = Some(Damage { offset, reason, lost }),
+        }
+    }
+
+    fn end_damage(&mut self, next: Option<Time>) {
+        let Some(damage) = self.damage.take() else { return };
+        self.counts.gaps += 1;
+        let at = self.last.or(self.origin.starts).or(next).unwrap_or_default();
+        self.out.push(Input::Gap(Gap {
+            at,
+            source: GapSource::Mrt,
+            collector: Some(self.origin.collector),
+            peer: None,
+            from: self.last,
+            to: next,
+            offset: Some(damage.offset),
+            reason: Cow::Owned(format!("{} in {}", damage.reason, self.origin.file)),
+            lost: damage.lost,
+        }));
+    }
+}
+
+enum Taken {
+    Next,
+    Search,
+    Need(usize),
+}
+
+/// Inputs on their way out.
+struct Batches {
+    open: Vec<Input>,
+    full: Vec<Vec<Input>>,
+    size: usize,
+}
+
+impl Batches {
+    fn push(&mut self, input: Input) {
+        if self.open.capacity() == 0 {
+            self.open.reserve_exact(self.size);
+        }
+        self.open.push(input);
+        if self.open.len() == self.size {
+            self.close();
+        }
+    }
+
+    fn close(&mut self) {
+        if !self.open.is_empty() {
+            self.full.push(std::mem::take(&mut self.open));
+        }
+    }
+}
+
+/// The routes of one RIB record. Of several with broken attributes the first is told, all are counted.
+struct Routes<'d> {
+    origin: &'d Origin,
+    converter: &'d mut Converter,
+    out: &'d mut Batches,
+    at: Time,
+    count: u64,
+    fault: Option<(Peer, bgp::Malformed, u64)>,
+}
+
+impl<'d> Routes<'d> {
+    fn new(origin: &'d Origin, converter: &'d mut Converter, out: &'d mut Batches, at: Time) -> Self {
+        Routes {
+            origin,
+            converter,
+            out,
+            at,
+            count: 0,
+            fault: None,
+        }
+    }
+
+    fn push(&mut self, entry: &rib::Entry<'_>) {
+        let peer = Peer {
+            collector: self.origin.collector,
+            addr: entry.from.addr,
+            asn: entry.from.asn,
+        };
+        let mut done = Converted::default();
+        match rib::path(entry).and_then(|path| self.converter.announcement(&path, &mut done)) {
+            Ok(announcement) => {
+                self.count += 1;
+                let originated = Time::from_secs(i64::from(entry.originated));
+                self.out.push(Input::Rib(RibRoute {
+                    at: self.at,
+                    peer,
+                    nlri: entry.nlri,
+                    originated,
+                    announcement,
+                }));
+            }
+            Err(error) => done.error = Some(error),
+        }
+        if let Some(error) = done.error {
+            let lost = u64::from(error.effect() != bgp::Effect::Attribute);
+            self.fault.get_or_insert((peer, error, 0)).2 += lost;
+        }
+    }
+}
+
+/// A record that decodes whole: what a boundary found after damage must show.
+pub fn is_sound(record: &Record<'_>) -> bool {
+    match record.header.kind {
+        frame::TYPE_TABLE_DUMP => rib::v1_entries(record.header.subtype, record.body, |_| ()).is_ok(),
+        frame::TYPE_TABLE_DUMP_V2 => match V2::of(record.header.subtype) {
+            Some(V2::Unicast { family, add_path }) => !matches!(
+                rib::v2_entries(record.body, family, add_path, &[], |_| ()),
+                Err((rib::BadRib::Short | rib::BadRib::Prefix, _))
+            ),
+            other => other.is_some(),
+        },
+        _ => match bgp4mp::envelope(record) {
+            Ok(Envelope::Update { encoding, body, .. }) => bgp4mp::is_sound_update(body, encoding),
+            other => other.is_ok(),
+        },
+    }
+}
