@@ -24,6 +24,7 @@ mapfile -t shell_files < <(git ls-files -co --exclude-standard '*.sh' .ci/run)
 check rustfmt cargo fmt --all --check
 check shellcheck shellcheck -x -P scripts "${shell_files[@]}"
 check "licences, bans, sources" cargo deny --all-features --log-level error check licenses bans sources
+check lockfile sh -c "cargo metadata --locked --format-version 1 >/dev/null"
 check clippy cargo clippy --workspace --all-targets --quiet -- -D warnings
 
 [ ${#failed[@]} -eq 0 ] || die "lint: failed: ${failed[*]}"

@@ -71,11 +71,10 @@ def gobgp(router):
     accept = {"route-disposition": "accept-route"}
     own = {"bgp-conditions": {"route-type": "local"}}
     to_collector = {"match-neighbor-set": {"neighbor-set": "collector", "match-set-options": "any"}}
-    statements = [
-        {"name": "own", "conditions": own, "actions": accept},
-        {"name": "collector", "conditions": to_collector, "actions": accept},
-    ]
+    statements = [{"name": "own", "conditions": own, "actions": accept}]
     collectors = [a for n in router.neighbours if n.role == "collector" for a in (n.addr4 + "/32", n.addr6 + "/128")]
+    if collectors:  # an empty neighbour set would match every neighbour
+        statements.append({"name": "collector", "conditions": to_collector, "actions": accept})
     config = {
         "defined-sets": {"neighbor-sets": [{"neighbor-set-name": "collector", "neighbor-info-list": collectors}]},
         "policy-definitions": [{"name": "out", "statements": statements}],
