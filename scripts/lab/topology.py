@@ -26,7 +26,10 @@ COVER_V6 = ["2001:db8::/40"]
 WEB_V4 = ["203.0.113.0/24"]
 WEB_V6 = ["2001:db8:80::/48"]
 FLAPPING = "192.0.2.0/24"
-HEARTBEAT = "198.51.100.0/24"
+# Announced again every half minute with another community: it keeps the capture's time moving and its peers audible, in
+# both families, while nothing else happens.
+HEARTBEAT_V4 = "198.51.100.0/24"
+HEARTBEAT_V6 = "2001:db8:ff::/48"
 
 
 @dataclass
@@ -72,7 +75,7 @@ def build():
     add(COLLECTOR_ASN, "frr", "collector")
     add(ORIGIN_ASN, "frr", "origin", NAME_SERVER_V4 + COVER_V4 + WEB_V4, NAME_SERVER_V6 + COVER_V6 + WEB_V6)
     add(FLAPPER_ASN, "gobgp", "origin", [FLAPPING])
-    add(HEARTBEAT_ASN, "gobgp", "origin", [HEARTBEAT])
+    add(HEARTBEAT_ASN, "gobgp", "origin", [HEARTBEAT_V4], [HEARTBEAT_V6])
     transits = [64510, 64511, 64512, 64513]
     for asn in transits:
         add(asn, "frr", "transit")
