@@ -1,0 +1,25 @@
+//! DNS in: one question to one address, and the schedule of questions.
+//!
+//! One probe is one question to one address, so an answer is never hidden by a second server, a retry
+//! that nobody counts, or a cache of ours.
+//!
+//! * [`wire`] a question to bytes, bytes to an answer
+//! * [`outcome`] what an answer (or none) means: pure, and the entry of the fuzz target
+//! * [`probe`] puts one question to one address over UDP, and TCP where truncated
+//! * [`delegation`] which servers have authority for a name, asked of a resolver
+//! * [`schedule`] every name's servers, round after round
+//! * [`check`] one name, once, now: `netfault dns check`
+//! * [`resolv_conf`] the resolvers of this host
+//!
+//! Absent on purpose: validation of signatures, caching, following of referrals, and any resolver that
+//! chooses among servers. What a verdict over several probes is, the engine decides.
+
+pub mod bogon;
+pub mod check;
+pub mod delegation;
+pub mod outcome;
+pub mod probe;
+pub mod resolv_conf;
+pub mod schedule;
+mod transport;
+pub mod wire;
