@@ -32,7 +32,13 @@ pub struct Header {
 
 impl Header {
     pub fn new(first: u64, count: u32, unpacked: u32, payload: &[u8]) -> Self {
-        let mut header = Header { packed: payload.len() as u32, crc: 0, first, count, unpacked };
+        let mut header = Header {
+            packed: payload.len() as u32,
+            crc: 0,
+            first,
+            count,
+            unpacked,
+        };
         header.crc = header.checksum(payload);
         header
     }
@@ -61,7 +67,13 @@ impl Header {
     pub fn from_bytes(bytes: &[u8; HEADER]) -> Self {
         let u32_at = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let first = u64::from(u32_at(8)) | u64::from(u32_at(12)) << 32;
-        Header { packed: u32_at(0), crc: u32_at(4), first, count: u32_at(16), unpacked: u32_at(20) }
+        Header {
+            packed: u32_at(0),
+            crc: u32_at(4),
+            first,
+            count: u32_at(16),
+            unpacked: u32_at(20),
+        }
     }
 
     /// False if the lengths cannot be those of a block. Checked before anything is allocated.

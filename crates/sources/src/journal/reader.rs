@@ -24,7 +24,10 @@ pub fn is_journal(path: &Path) -> bool {
         return format::segments(path).is_ok_and(|segments| !segments.is_empty());
     }
     let mut magic = [0; MAGIC.len()];
-    File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == MAGIC
+    File::open(path)
+        .and_then(|mut file| file.read_exact(&mut magic))
+        .is_ok()
+        && magic == MAGIC
 }
 
 /// Iterates the blocks of a journal, oldest first: each item is the inputs of one block, or one gap.
@@ -67,17 +70,32 @@ impl Reader {
     /// # Errors
     /// If `path` cannot be read, or is a folder without segments.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let io = |source| OpenError::Io { path: path.to_owned(), source };
+        let io = |source| OpenError::Io {
+            path: path.to_owned(),
+            source,
+        };
         let segments: VecDeque<PathBuf> = if path.is_dir() {
-            format::segments(path).map_err(io)?.into_iter().map(|(_, path)| path).collect()
+            format::segments(path)
+                .map_err(io)?
+                .into_iter()
+                .map(|(_, path)| path)
+                .collect()
         } else {
             File::open(path).map_err(io)?;
             VecDeque::from([path.to_owned()])
         };
         if segments.is_empty() {
-            return Err(OpenError::Empty { path: path.to_owned() });
+            return Err(OpenError::Empty {
+                path: path.to_owned(),
+            });
         }
-        Ok(Reader { segments, open: None, expected: None, last: None, fault: None })
+        Ok(Reader {
+            segments,
+            open: None,
+            expected: None,
+            last: None,
+            fault: None,
+        })
     }
 
     /// Offset behind the last input that was read; `None` before the first.
@@ -102,7 +120,9 @@ impl Reader {
 
     /// A block in order, with the gap before it if inputs are missing.
     fn block(&mut self, header: Header, mut inputs: Vec<Input>) -> Vec<Input> {
-        let lost = self.expected.map_or(0, |expected| header.first.saturating_sub(expected));
+        let lost = self
+            .expected
+            .map_or(0, |expected| header.first.saturating_sub(expected));
         let first_at = inputs.iter().map(Input::at).next();
         self.expected = Some(header.first + u64::from(header.count));
         if let Some(gap) = self.gap(lost, first_at) {
@@ -115,7 +135,10 @@ impl Reader {
     /// The gap for the open fault, or for offsets that are missing without one.
     fn gap(&mut self, lost: u64, to: Option<Time>) -> Option<Gap> {
         let (reason, offset) = match self.fault.take() {
-            Some(fault) => (format!("{} in {}", fault.what, fault.path.display()), Some(fault.at)),
+            Some(fault) => (
+                format!("{} in {}", fault.what, fault.path.display()),
+                Some(fault.at),
+            ),
             None if lost > 0 => ("inputs missing from the journal".to_owned(), None),
             None => return None,
         };
@@ -155,7 +178,11 @@ impl Iterator for Reader {
                     }
                 }
                 Step::Fault(what) => {
-                    let fault = Fault { path: segment.path.clone(), at: segment.at, what };
+                    let fault = Fault {
+                        path: segment.path.clone(),
+                        at: segment.at,
+                        what,
+                    };
                     self.fault.get_or_insert(fault);
                     self.open = None;
                 }
@@ -169,13 +196,27 @@ impl Segment {
         let mut magic = [0; MAGIC.len()];
         match File::open(&path).map(BufReader::new) {
             Ok(mut file) => match file.read_exact(&mut magic) {
-                Ok(()) if magic == MAGIC => Ok(Segment { path, file, at: MAGIC.len() as u64 }),
-                Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
-                    Err(Fault { path, at: 0, what: "journal not closed in order" })
-                }
-                _ => Err(Fault { path, at: 0, what: "no journal segment" }),
+                Ok(()) if magic == MAGIC => Ok(Segment {
+                    path,
+                    file,
+                    at: MAGIC.len() as u64,
+                }),
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err(Fault {
+                    path,
+                    at: 0,
+                    what: "journal not closed in order",
+                }),
+                _ => Err(Fault {
+                    path,
+                    at: 0,
+                    what: "no journal segment",
+                }),
             },
-            Err(_) => Err(Fault { path, at: 0, what: "journal segment that cannot be read" }),
+            Err(_) => Err(Fault {
+                path,
+                at: 0,
+                what: "journal segment that cannot be read",
+            }),
         }
     }
 

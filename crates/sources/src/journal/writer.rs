@@ -72,7 +72,10 @@ struct Segment {
 
 impl std::fmt::Debug for Writer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Writer").field("dir", &self.dir).field("offset", &self.offset).finish_non_exhaustive()
+        f.debug_struct("Writer")
+            .field("dir", &self.dir)
+            .field("offset", &self.offset)
+            .finish_non_exhaustive()
     }
 }
 
@@ -83,7 +86,10 @@ impl Writer {
     /// # Errors
     /// If the folder cannot be made or read.
     pub fn open(dir: &Path, limits: Limits) -> Result<Self, WriteError> {
-        let io = |source| WriteError::Io { path: dir.to_owned(), source };
+        let io = |source| WriteError::Io {
+            path: dir.to_owned(),
+            source,
+        };
         fs::create_dir_all(dir).map_err(io)?;
         let offset = end_of(dir).map_err(io)?;
         Ok(Writer {
@@ -145,7 +151,11 @@ impl Writer {
                 self.pending.extend_from_slice(&self.scratch);
                 self.count += 1;
                 self.offset += 1;
-                if self.pending.len() >= BLOCK_BYTES { self.write_block() } else { Ok(()) }
+                if self.pending.len() >= BLOCK_BYTES {
+                    self.write_block()
+                } else {
+                    Ok(())
+                }
             }
             refused => {
                 // The hole must lie between two blocks, where a reader sees it.
@@ -167,11 +177,18 @@ impl Writer {
         if let Some(segment) = &mut self.segment
             && segment.dirty
         {
-            segment.file.sync_data().map_err(|source| WriteError::Io { path: segment.path.clone(), source })?;
+            segment.file.sync_data().map_err(|source| WriteError::Io {
+                path: segment.path.clone(),
+                source,
+            })?;
             segment.dirty = false;
         }
         self.synced = self.offset;
-        if self.segment.as_ref().is_some_and(|segment| segment.since.elapsed() >= self.limits.segment_age) {
+        if self
+            .segment
+            .as_ref()
+            .is_some_and(|segment| segment.since.elapsed() >= self.limits.segment_age)
+        {
             self.close_segment()?;
         }
         Ok(())
@@ -197,7 +214,11 @@ impl Writer {
         self.pending.clear();
         self.count = 0;
         done?;
-        if self.segment.as_ref().is_some_and(|segment| segment.bytes >= self.limits.segment_bytes) {
+        if self
+            .segment
+            .as_ref()
+            .is_some_and(|segment| segment.bytes >= self.limits.segment_bytes)
+        {
             self.close_segment()?;
         }
         Ok(())
@@ -208,7 +229,10 @@ impl Writer {
         let payload = self
             .packer
             .compress(&self.pending)
-            .map_err(|source| WriteError::Io { path: dir.clone(), source })?;
+            .map_err(|source| WriteError::Io {
+                path: dir.clone(),
+                source,
+            })?;
         let first = self.offset - u64::from(self.count);
         let header = Header::new(first, self.count, self.pending.len() as u32, &payload);
         if self.segment.is_none() {
@@ -225,30 +249,45 @@ impl Writer {
         let path = format::segment_path(&self.dir, first);
         let open = || {
             // A file of this name is what a writer left that was killed before its first block was whole.
-            let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .open(&path)?;
             file.write_all(&MAGIC)?;
             // The name must survive a power failure too.
             File::open(&self.dir)?.sync_all()?;
             Ok(file)
         };
         match open() {
-            Ok(file) => {
-                Ok(Segment { path, file, bytes: MAGIC.len() as u64, since: Instant::now(), dirty: true })
-            }
+            Ok(file) => Ok(Segment {
+                path,
+                file,
+                bytes: MAGIC.len() as u64,
+                since: Instant::now(),
+                dirty: true,
+            }),
             Err(source) => Err(WriteError::Io { path, source }),
         }
     }
 
     fn close_segment(&mut self) -> Result<(), WriteError> {
-        let Some(mut segment) = self.segment.take() else { return Ok(()) };
+        let Some(mut segment) = self.segment.take() else {
+            return Ok(());
+        };
         // A closing block that does not fit only means that its reader tells a gap.
         segment.write(Header::new(self.offset - u64::from(self.count), 0, 0, &[]), &[])?;
-        segment.file.sync_data().map_err(|source| WriteError::Io { path: segment.path, source })
+        segment.file.sync_data().map_err(|source| WriteError::Io {
+            path: segment.path,
+            source,
+        })
     }
 
     /// Best effort: what cannot be deleted now is tried again with the next segment.
     fn delete_old(&self) {
-        let Ok(segments) = format::segments(&self.dir) else { return };
+        let Ok(segments) = format::segments(&self.dir) else {
+            return;
+        };
         let sizes: Vec<(PathBuf, u64, SystemTime)> = segments
             .into_iter()
             .filter_map(|(_, path)| {
@@ -258,7 +297,9 @@ impl Writer {
             .collect();
         // Room for the segment that has just begun is kept.
         let mut total: u64 = sizes.iter().map(|(_, bytes, _)| bytes).sum::<u64>() + self.limits.segment_bytes;
-        let Some((_, closed)) = sizes.split_last() else { return };
+        let Some((_, closed)) = sizes.split_last() else {
+            return;
+        };
         for (path, bytes, modified) in closed {
             let too_old = modified.elapsed().is_ok_and(|age| age > self.limits.max_age);
             if !too_old && total <= self.limits.max_bytes {
@@ -266,7 +307,9 @@ impl Writer {
             }
             match fs::remove_file(path) {
                 Ok(()) => total -= bytes,
-                Err(error) => tracing::warn!(path = %path.display(), %error, "cannot delete a journal segment"),
+                Err(error) => {
+                    tracing::warn!(path = %path.display(), %error, "cannot delete a journal segment")
+                }
             }
         }
     }
@@ -284,10 +327,15 @@ impl Drop for Writer {
 impl Segment {
     /// All or nothing: after a fault the file ends where it ended before, so later blocks can be read.
     fn write(&mut self, header: Header, payload: &[u8]) -> Result<(), WriteError> {
-        let io = |path: &Path, source| WriteError::Io { path: path.to_owned(), source };
+        let io = |path: &Path, source| WriteError::Io {
+            path: path.to_owned(),
+            source,
+        };
         self.dirty = true;
         if let Err(source) = write_both(&mut self.file, &header.to_bytes(), payload) {
-            self.file.set_len(self.bytes).map_err(|source| io(&self.path, source))?;
+            self.file
+                .set_len(self.bytes)
+                .map_err(|source| io(&self.path, source))?;
             std::io::Seek::seek(&mut self.file, std::io::SeekFrom::Start(self.bytes))
                 .map_err(|source| io(&self.path, source))?;
             return Err(io(&self.path, source));
@@ -304,7 +352,9 @@ fn write_both(file: &mut File, header: &[u8], payload: &[u8]) -> std::io::Result
 
 /// The offset behind the last readable input of a folder, at least the offset its newest segment is named by.
 fn end_of(dir: &Path) -> std::io::Result<u64> {
-    let Some((first, path)) = format::segments(dir)?.pop() else { return Ok(0) };
+    let Some((first, path)) = format::segments(dir)?.pop() else {
+        return Ok(0);
+    };
     let mut reader = match Reader::open(&path) {
         Ok(reader) => reader,
         Err(_) => return Ok(first),

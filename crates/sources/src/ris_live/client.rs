@@ -54,7 +54,13 @@ pub async fn run(
     let queue = Arc::new(Queue::new(config.limits.queue_frames, config.limits.queue_bytes));
     let decoder = Decoder::new(config.lateness, config.limits.seen, Arc::clone(&stats));
     let mut tasks = JoinSet::new();
-    tasks.spawn(decode(Arc::clone(&queue), decoder, out.clone(), clock, config.limits.batch));
+    tasks.spawn(decode(
+        Arc::clone(&queue),
+        decoder,
+        out.clone(),
+        clock,
+        config.limits.batch,
+    ));
 
     tokio::select! {
         () = stopped(&mut shutdown) => {}

@@ -40,7 +40,10 @@ pub enum Subscription {
     Everything,
     /// These prefixes, their more-specifics, the RIS beacons, and the state of all sessions. With
     /// `less_specific` also the routes that cover them.
-    Prefixes { prefixes: Vec<Prefix>, less_specific: bool },
+    Prefixes {
+        prefixes: Vec<Prefix>,
+        less_specific: bool,
+    },
 }
 
 /// What to do with a time stamp that is far from the clock.
@@ -104,14 +107,20 @@ pub struct Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Backoff { first: Duration::from_secs(1), max: Duration::from_secs(60) }
+        Backoff {
+            first: Duration::from_secs(1),
+            max: Duration::from_secs(60),
+        }
     }
 }
 
 impl Backoff {
     /// The wait before attempt `attempt` (0 is the first one after a break). `random` is in 0..1.
     pub fn wait(&self, attempt: u32, random: f64) -> Duration {
-        let ceiling = self.first.saturating_mul(2u32.saturating_pow(attempt.min(31))).min(self.max);
+        let ceiling = self
+            .first
+            .saturating_mul(2u32.saturating_pow(attempt.min(31)))
+            .min(self.max);
         ceiling.mul_f64(random.clamp(0.0, 1.0))
     }
 }
@@ -133,7 +142,11 @@ impl ClientConfig {
     /// The URL with the `client` parameter.
     pub fn full_url(&self) -> String {
         let separator = if self.url.contains('?') { '&' } else { '?' };
-        let id: String = self.client_id.chars().map(|c| if url_safe(c) { c } else { '-' }).collect();
+        let id: String = self
+            .client_id
+            .chars()
+            .map(|c| if url_safe(c) { c } else { '-' })
+            .collect();
         format!("{}{separator}client={id}", self.url)
     }
 
@@ -143,7 +156,11 @@ impl ClientConfig {
             [] => vec![None],
             hosts => hosts.iter().map(|host| Some(host.as_str())).collect(),
         };
-        hosts.into_iter().flat_map(|host| self.filters(host)).map(subscribe_message).collect()
+        hosts
+            .into_iter()
+            .flat_map(|host| self.filters(host))
+            .map(subscribe_message)
+            .collect()
     }
 
     fn filters(&self, host: Option<&str>) -> Vec<Map<String, Value>> {
@@ -157,10 +174,18 @@ impl ClientConfig {
         );
         let with = |extra: &[(&str, Value)]| {
             let mut filter = base.clone();
-            filter.extend(extra.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
+            filter.extend(
+                extra
+                    .iter()
+                    .map(|(key, value)| ((*key).to_owned(), value.clone())),
+            );
             filter
         };
-        let Subscription::Prefixes { prefixes, less_specific } = &self.subscription else {
+        let Subscription::Prefixes {
+            prefixes,
+            less_specific,
+        } = &self.subscription
+        else {
             return vec![base];
         };
         let mut all: Vec<String> = BEACONS.iter().map(|prefix| (*prefix).to_owned()).collect();
@@ -197,8 +222,10 @@ mod tests {
 
     #[test]
     fn a_watch_list_is_asked_for_with_beacons_and_session_states() {
-        let subscription =
-            Subscription::Prefixes { prefixes: vec!["192.0.2.0/24".parse().unwrap()], less_specific: false };
+        let subscription = Subscription::Prefixes {
+            prefixes: vec!["192.0.2.0/24".parse().unwrap()],
+            less_specific: false,
+        };
         let mut config = ClientConfig::new("ws://localhost/", subscription);
         config.hosts = vec!["rrc00".to_owned(), "rrc01".to_owned()];
         let messages = config.subscribe_messages();
@@ -221,8 +248,13 @@ mod tests {
         let prefixes = (0..2500u32)
             .map(|n| Prefix::v4((0x0a00_0000 + (n << 8)).into(), 24).unwrap())
             .collect();
-        let config =
-            ClientConfig::new("ws://localhost/", Subscription::Prefixes { prefixes, less_specific: false });
+        let config = ClientConfig::new(
+            "ws://localhost/",
+            Subscription::Prefixes {
+                prefixes,
+                less_specific: false,
+            },
+        );
         assert_eq!(config.subscribe_messages().len(), 3 + 2);
     }
 
@@ -230,15 +262,32 @@ mod tests {
     fn the_client_names_itself() {
         let mut config = ClientConfig::new("wss://ris-live.ripe.net/v1/ws/", Subscription::Everything);
         config.client_id = "noc example&x=1".to_owned();
-        assert_eq!(config.full_url(), "wss://ris-live.ripe.net/v1/ws/?client=noc-example-x-1");
+        assert_eq!(
+            config.full_url(),
+            "wss://ris-live.ripe.net/v1/ws/?client=noc-example-x-1"
+        );
     }
 
     #[test]
     fn waits_double_to_a_ceiling_and_are_spread_from_zero() {
-        let backoff = Backoff { first: Duration::from_secs(1), max: Duration::from_secs(60) };
-        let table = [(0, 1.0, 1.0), (3, 1.0, 8.0), (3, 0.25, 2.0), (6, 1.0, 60.0), (400, 0.5, 30.0), (2, 0.0, 0.0)];
+        let backoff = Backoff {
+            first: Duration::from_secs(1),
+            max: Duration::from_secs(60),
+        };
+        let table = [
+            (0, 1.0, 1.0),
+            (3, 1.0, 8.0),
+            (3, 0.25, 2.0),
+            (6, 1.0, 60.0),
+            (400, 0.5, 30.0),
+            (2, 0.0, 0.0),
+        ];
         for (attempt, random, seconds) in table {
-            assert_eq!(backoff.wait(attempt, random), Duration::from_secs_f64(seconds), "{attempt} {random}");
+            assert_eq!(
+                backoff.wait(attempt, random),
+                Duration::from_secs_f64(seconds),
+                "{attempt} {random}"
+            );
         }
     }
 }

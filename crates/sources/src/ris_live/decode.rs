@@ -5,7 +5,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use netfault_model::{Arrival, Collector, Gap, GapSource, Input, Peer, PeerState, SessionState, Time, Update};
+use netfault_model::{
+    Arrival, Collector, Gap, GapSource, Input, Peer, PeerState, SessionState, Time, Update,
+};
 
 use super::config::Lateness;
 use super::frame::{self, Frame, Message};
@@ -104,7 +106,10 @@ impl Decoder {
         self.tell_counted(now, out);
         let reason = format!("connection lost: {}", quoted(reason));
         if let Some(at) = self.place(now) {
-            let gap = Gap { from: self.last, ..blank(at, reason.clone().into()) };
+            let gap = Gap {
+                from: self.last,
+                ..blank(at, reason.clone().into())
+            };
             self.emit(gap, out);
         }
         self.broken = Some(reason);
@@ -112,7 +117,10 @@ impl Decoder {
 
     /// Tells gaps that have waited for long enough.
     pub fn tick(&mut self, now: Time, out: &mut Vec<Input>) {
-        if self.dropped.is_some_and(|(_, since)| now.since(since) >= PATIENCE) {
+        if self
+            .dropped
+            .is_some_and(|(_, since)| now.since(since) >= PATIENCE)
+        {
             self.tell_dropped(None, now, out);
         }
         if let Some(last) = self.place(now) {
@@ -140,7 +148,10 @@ impl Decoder {
         out: &mut Vec<Input>,
     ) -> Result<(), &'static str> {
         let kind = message.kind.as_ref().ok_or("message without type")?.as_str();
-        let at = message.timestamp.and_then(|raw| stamp::parse(raw.get())).ok_or("message without time")?;
+        let at = message
+            .timestamp
+            .and_then(|raw| stamp::parse(raw.get()))
+            .ok_or("message without time")?;
         let is_state = match kind {
             "UPDATE" => false,
             // The documents say one, the service sends the other.
@@ -154,7 +165,10 @@ impl Decoder {
             }
         };
         let peer = peer(message)?;
-        if !self.seen.is_new(seen::key(message.id.as_ref().map(|id| id.as_str()), text)) {
+        if !self
+            .seen
+            .is_new(seen::key(message.id.as_ref().map(|id| id.as_str()), text))
+        {
             self.stats.duplicates.add(1);
             return Ok(());
         }
@@ -165,7 +179,15 @@ impl Decoder {
             Arrival::Early => self.untimely("early time stamp", peer.collector, now, out),
         }
         if is_state {
-            self.state(PeerState { at, peer, state: session(message)? }, arrival, out);
+            self.state(
+                PeerState {
+                    at,
+                    peer,
+                    state: session(message)?,
+                },
+                arrival,
+                out,
+            );
             return Ok(());
         }
         let routes = update::read(message, peer.addr)?;
@@ -230,7 +252,11 @@ impl Decoder {
         if let Some(reason) = self.broken.take() {
             let reason = Cow::Owned(format!("connected again; {reason}"));
             let to = Some(self.last.map_or(at, |last| last.max(at)));
-            let gap = Gap { from: self.last, to, ..blank(at, reason) };
+            let gap = Gap {
+                from: self.last,
+                to,
+                ..blank(at, reason)
+            };
             self.emit(gap, out);
         }
         self.tell_dropped(Some(at), now, out);
@@ -241,7 +267,11 @@ impl Decoder {
     }
 
     fn untimely(&mut self, reason: &'static str, collector: Collector, now: Time, out: &mut Vec<Input>) {
-        let counter = if reason.starts_with("late") { &self.stats.late } else { &self.stats.early };
+        let counter = if reason.starts_with("late") {
+            &self.stats.late
+        } else {
+            &self.stats.early
+        };
         counter.add(1);
         self.count(reason.into(), Some(collector), now, out);
     }
@@ -273,10 +303,20 @@ impl Decoder {
 
     fn tell_dropped(&mut self, to: Option<Time>, now: Time, out: &mut Vec<Input>) {
         let Some(at) = self.place(now).or(to) else { return };
-        let Some((lost, _)) = self.dropped.take() else { return };
+        let Some((lost, _)) = self.dropped.take() else {
+            return;
+        };
         let to = to.map(|to| to.max(at));
         let reason = Cow::Borrowed("reader too slow, queue full");
-        self.emit(Gap { from: self.last, to, lost: Some(lost), ..blank(at, reason) }, out);
+        self.emit(
+            Gap {
+                from: self.last,
+                to,
+                lost: Some(lost),
+                ..blank(at, reason)
+            },
+            out,
+        );
     }
 
     fn tell_counted(&mut self, now: Time, out: &mut Vec<Input>) {
@@ -324,7 +364,11 @@ fn peer(message: &Message) -> Result<Peer, &'static str> {
     let collector = collector(message).ok_or("message without host")?;
     let addr = message.peer.as_ref().and_then(|peer| peer.as_str().parse().ok());
     let asn = message.peer_asn.ok_or("message without peer_asn")?;
-    Ok(Peer { collector, addr: addr.ok_or("peer address that cannot be read")?, asn: netfault_model::Asn(asn.0) })
+    Ok(Peer {
+        collector,
+        addr: addr.ok_or("peer address that cannot be read")?,
+        asn: netfault_model::Asn(asn.0),
+    })
 }
 
 /// `connected` and `up` both mean that the old session is over and a new table comes.

@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{self, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{self, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// One frame from the server.
@@ -162,7 +162,10 @@ impl<'de> Deserialize<'de> for Path {
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Path, A::Error> {
                 // An AS_PATH of one BGP message has at most 65,535 / 4 members, and most have 4 to 8.
-                let mut path = Path { asns: Vec::with_capacity(8), last: 0 };
+                let mut path = Path {
+                    asns: Vec::with_capacity(8),
+                    last: 0,
+                };
                 while let Some(element) = seq.next_element::<Element>()? {
                     let before = path.asns.len();
                     match element {

@@ -35,16 +35,32 @@ impl Gaps {
         now: Time,
     ) -> Option<Gap> {
         if self.open.len() >= MAX_OPEN && !self.open.contains_key(&(reason.clone(), collector)) {
-            return Some(gap((reason, collector), &Open { since: now, at, lost: 1 }, at));
+            return Some(gap(
+                (reason, collector),
+                &Open {
+                    since: now,
+                    at,
+                    lost: 1,
+                },
+                at,
+            ));
         }
-        let open = self.open.entry((reason, collector)).or_insert(Open { since: now, at, lost: 0 });
+        let open = self.open.entry((reason, collector)).or_insert(Open {
+            since: now,
+            at,
+            lost: 0,
+        });
         open.lost += 1;
         None
     }
 
     /// Those that are due, in order of cause. `last` is the time of the last good message.
     pub fn due(&mut self, last: Time, now: Time) -> Vec<Gap> {
-        if self.open.values().all(|open| now.since(open.since) < netfault_model::time::micros(EVERY)) {
+        if self
+            .open
+            .values()
+            .all(|open| now.since(open.since) < netfault_model::time::micros(EVERY))
+        {
             return Vec::new();
         }
         self.all(last)
@@ -52,7 +68,10 @@ impl Gaps {
 
     /// All, due or not.
     pub fn all(&mut self, last: Time) -> Vec<Gap> {
-        std::mem::take(&mut self.open).into_iter().map(|(cause, open)| gap(cause, &open, last)).collect()
+        std::mem::take(&mut self.open)
+            .into_iter()
+            .map(|(cause, open)| gap(cause, &open, last))
+            .collect()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -88,7 +107,10 @@ mod tests {
         assert!(gaps.due(t(10), t(100)).is_empty());
         let due = gaps.due(t(11), t(101));
         assert_eq!(due.len(), 1);
-        assert_eq!((due[0].lost, due[0].from, due[0].to), (Some(500), Some(t(10)), Some(t(11))));
+        assert_eq!(
+            (due[0].lost, due[0].from, due[0].to),
+            (Some(500), Some(t(10)), Some(t(11)))
+        );
         assert!(gaps.is_empty());
     }
 
@@ -96,8 +118,9 @@ mod tests {
     fn causes_are_kept_apart_and_bounded() {
         let mut gaps = Gaps::default();
         let now = Time::from_secs(1);
-        let told: usize =
-            (0..1000).filter_map(|n| gaps.count(format!("cause {n}").into(), None, now, now)).count();
+        let told: usize = (0..1000)
+            .filter_map(|n| gaps.count(format!("cause {n}").into(), None, now, now))
+            .count();
         assert_eq!(told, 1000 - MAX_OPEN);
         assert_eq!(gaps.all(now).len(), MAX_OPEN);
     }

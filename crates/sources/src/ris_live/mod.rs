@@ -31,9 +31,9 @@ mod gaps;
 mod queue;
 mod raw;
 mod seen;
-//pub mod server;
-pub mod stamp;
+pub mod server;
 mod socket;
+pub mod stamp;
 mod stats;
 mod update;
 

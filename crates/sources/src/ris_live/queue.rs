@@ -42,7 +42,12 @@ struct Inner {
 
 impl Queue {
     pub fn new(max_frames: usize, max_bytes: usize) -> Self {
-        Queue { max_frames, max_bytes, inner: Mutex::default(), filled: Notify::new() }
+        Queue {
+            max_frames,
+            max_bytes,
+            inner: Mutex::default(),
+            filled: Notify::new(),
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
@@ -125,7 +130,11 @@ impl Queue {
     /// Takes the number of frames dropped since the last item, once the queue has been emptied.
     pub fn take_dropped(&self) -> u64 {
         let mut inner = self.lock();
-        if inner.items.is_empty() { std::mem::take(&mut inner.dropped) } else { 0 }
+        if inner.items.is_empty() {
+            std::mem::take(&mut inner.dropped)
+        } else {
+            0
+        }
     }
 }
 
@@ -152,7 +161,10 @@ mod tests {
         assert!(queue.take(100, &mut items).await);
         assert!(matches!(items[2], Item::Frame { dropped: 1, .. }));
         assert!(queue.push_frame("f".into()));
-        assert!(matches!(drain(&queue).await[..], [Item::Frame { dropped: 1, .. }]));
+        assert!(matches!(
+            drain(&queue).await[..],
+            [Item::Frame { dropped: 1, .. }]
+        ));
     }
 
     #[tokio::test]
@@ -163,7 +175,9 @@ mod tests {
         queue.push_broken("reset".to_owned());
         queue.push_broken("refused".to_owned());
         let items = drain(&queue).await;
-        assert!(matches!(&items[..], [Item::Frame { .. }, Item::Broken { reason, dropped: 1 }] if reason == "reset"));
+        assert!(
+            matches!(&items[..], [Item::Frame { .. }, Item::Broken { reason, dropped: 1 }] if reason == "reset")
+        );
     }
 
     #[tokio::test]

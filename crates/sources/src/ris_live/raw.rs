@@ -17,14 +17,21 @@ pub fn decode(hex: &str) -> Result<Routes, &'static str> {
     // Only the routes are taken from the input that comes out.
     let session = Session {
         at: Time::from_micros(0),
-        peer: Peer { collector: Collector::new(""), addr: IpAddr::V4(Ipv4Addr::UNSPECIFIED), asn: Asn(0) },
+        peer: Peer {
+            collector: Collector::new(""),
+            addr: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            asn: Asn(0),
+        },
         arrival: Arrival::InTime,
     };
     let mut routes = Routes::default();
     let converted = Converter::default().message(
         session,
         &bytes,
-        Encoding { as4: true, add_path: false },
+        Encoding {
+            as4: true,
+            add_path: false,
+        },
         &mut |input| match input {
             Input::Update(update) => {
                 routes.nlri = update.nlri;
@@ -47,7 +54,10 @@ fn unhex(hex: &str) -> Option<Vec<u8>> {
     if digits.len() % 2 != 0 || digits.len() > 2 * MAX_MESSAGE {
         return None;
     }
-    digits.chunks_exact(2).map(|pair| Some(nibble(pair[0])? << 4 | nibble(pair[1])?)).collect()
+    digits
+        .chunks_exact(2)
+        .map(|pair| Some(nibble(pair[0])? << 4 | nibble(pair[1])?))
+        .collect()
 }
 
 fn nibble(digit: u8) -> Option<u8> {

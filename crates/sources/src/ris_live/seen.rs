@@ -15,7 +15,11 @@ pub struct Seen {
 
 impl Seen {
     pub fn new(window: usize) -> Self {
-        Seen { window: window.max(1), newer: FxHashSet::default(), older: FxHashSet::default() }
+        Seen {
+            window: window.max(1),
+            newer: FxHashSet::default(),
+            older: FxHashSet::default(),
+        }
     }
 
     /// True the first time.

@@ -83,7 +83,9 @@ async fn connect(config: &ClientConfig) -> Result<Socket, Broken> {
 
 /// The roots of Mozilla, and `ring`; said here, because with two providers in one program rustls takes none.
 fn tls() -> Result<Arc<rustls::ClientConfig>, Broken> {
-    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let roots = rustls::RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -100,7 +102,10 @@ async fn serve(
     stats: &Stats,
 ) -> Result<std::convert::Infallible, Broken> {
     for message in config.subscribe_messages() {
-        socket.feed(Message::text(message)).await.map_err(Broken::Socket)?;
+        socket
+            .feed(Message::text(message))
+            .await
+            .map_err(Broken::Socket)?;
     }
     socket.flush().await.map_err(Broken::Socket)?;
     stats.connected.set(1);
@@ -143,7 +148,9 @@ fn take(
     queue: &Queue,
     stats: &Stats,
 ) -> Result<bool, Broken> {
-    let message = frame.ok_or_else(|| Broken::Closed(String::new()))?.map_err(Broken::Socket)?;
+    let message = frame
+        .ok_or_else(|| Broken::Closed(String::new()))?
+        .map_err(Broken::Socket)?;
     let fits = match message {
         Message::Text(text) => {
             stats.frames.add(1);
@@ -179,5 +186,6 @@ fn take(
 /// begins with its type. A frame that hides it only counts as silence if all others do too.
 fn is_message(text: &str) -> bool {
     let head = text.as_bytes().get(..40).unwrap_or(text.as_bytes());
-    head.windows(b"ris_message".len()).any(|window| window == b"ris_message")
+    head.windows(b"ris_message".len())
+        .any(|window| window == b"ris_message")
 }

@@ -28,7 +28,9 @@ pub fn parse(text: &str) -> Option<Time> {
     let seconds: i64 = whole.parse().ok()?;
     let kept = &fraction[..fraction.len().min(DIGITS)];
     let scale = 10i64.pow((DIGITS - kept.len()) as u32);
-    let micros = seconds.checked_mul(1_000_000)?.checked_add(kept.parse::<i64>().ok()? * scale)?;
+    let micros = seconds
+        .checked_mul(1_000_000)?
+        .checked_add(kept.parse::<i64>().ok()? * scale)?;
     Some(Time::from_micros(if negative { -micros } else { micros }))
 }
 
@@ -63,7 +65,19 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_none() {
-        for text in ["", ".5", "5.", "1.2.3", "+1", "--1", "9223372036854775807", "1e300", "null", "true", "1.-5"] {
+        for text in [
+            "",
+            ".5",
+            "5.",
+            "1.2.3",
+            "+1",
+            "--1",
+            "9223372036854775807",
+            "1e300",
+            "null",
+            "true",
+            "1.-5",
+        ] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

@@ -89,23 +89,42 @@ fn drop_repeats(nlri: &mut Vec<Nlri>, from: usize) {
 
 fn announcement(path: Option<&Path>) -> Announcement {
     let Some(path) = path else {
-        return Announcement { origin: None, path: Box::default() };
+        return Announcement {
+            origin: None,
+            path: Box::default(),
+        };
     };
-    let origin = if path.last == 1 { path.asns.last().copied().map(Asn) } else { None };
-    Announcement { origin, path: path.asns.iter().copied().map(Asn).collect() }
+    let origin = if path.last == 1 {
+        path.asns.last().copied().map(Asn)
+    } else {
+        None
+    };
+    Announcement {
+        origin,
+        path: path.asns.iter().copied().map(Asn).collect(),
+    }
 }
 
 /// The family of an End-of-RIB: the hex knows; else by the next hop beside it; else by the peer's address,
 /// since most collectors hold one session per family.
 fn family(hex: Option<&str>, fields: &[Announced], peer: IpAddr) -> Family {
-    if let Some(family) = hex.and_then(|hex| raw::decode(hex).ok()).and_then(|routes| routes.end_of_rib) {
+    if let Some(family) = hex
+        .and_then(|hex| raw::decode(hex).ok())
+        .and_then(|routes| routes.end_of_rib)
+    {
         return family;
     }
-    let next_hop = fields.iter().find_map(|group| group.next_hop.as_ref()).and_then(|hop| {
-        // "global,link-local" (RFC 2545 §3)
-        hop.as_str().split(',').next()?.trim().parse::<IpAddr>().ok()
-    });
-    match next_hop.filter(|hop| *hop != IpAddr::V6(Ipv6Addr::UNSPECIFIED)).unwrap_or(peer) {
+    let next_hop = fields
+        .iter()
+        .find_map(|group| group.next_hop.as_ref())
+        .and_then(|hop| {
+            // "global,link-local" (RFC 2545 §3)
+            hop.as_str().split(',').next()?.trim().parse::<IpAddr>().ok()
+        });
+    match next_hop
+        .filter(|hop| *hop != IpAddr::V6(Ipv6Addr::UNSPECIFIED))
+        .unwrap_or(peer)
+    {
         IpAddr::V4(_) => Family::V4,
         IpAddr::V6(_) => Family::V6,
     }
