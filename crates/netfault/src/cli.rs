@@ -1,0 +1,282 @@
+//! The command line: what can be asked for, and nothing of how it is done.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use netfault_model::{Asn, Prefix, Time};
+
+use crate::render::Format;
+
+/// Watches the network layer of services: withdrawn routes, failing names, and which caused which.
+#[derive(Debug, Parser)]
+#[command(name = "netfault", version, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 done, 64 wrong usage, 65 bad data, 69 something needed is unavailable, \
+70 a bug, 78 bad configuration.\n`dns check` and its like: 0 ok, 1 degraded, 2 out, 3 unknown.")]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// How to print data. Data goes to standard output, everything else to standard error.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+
+    /// Say less (-q: warnings and errors only) …
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+
+    /// … or more (-v, -vv).
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the collector service.
+    Run(RunArgs),
+    /// Play MRT files or a journal through the same pipeline, and print what it says.
+    Replay(ReplayArgs),
+    /// Ask the store what happened.
+    #[command(subcommand)]
+    Query(QueryCommand),
+    /// Ask DNS servers.
+    #[command(subcommand)]
+    Dns(DnsCommand),
+    /// Check, write or show a configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// The ClickHouse store.
+    #[command(subcommand)]
+    Db(DbCommand),
+    /// Alert receivers.
+    #[command(subcommand)]
+    Alert(AlertCommand),
+    /// Tools for those who work on netfault.
+    #[command(subcommand)]
+    Dev(DevCommand),
+}
+
+/// Which configuration to use.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ConfigArg {
+    /// Configuration file. Without it: netfault.yaml here if there is one, else the built-in default.
+    #[arg(short, long, value_name = "FILE", env = "NETFAULT_CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// Stop by itself after this many seconds (for tests and demonstrations).
+    #[arg(long, value_name = "SECONDS")]
+    pub stop_after: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// Prefix (with its more-specifics) or AS number to watch; may be given several times. Without any:
+    /// every prefix, and what the configuration lists.
+    #[arg(long, value_name = "PREFIX|ASN")]
+    pub watch: Vec<Watched>,
+    /// Evaluate every prefix even if --watch is given.
+    #[arg(long)]
+    pub all: bool,
+    /// Keep every update and every transition in the store of the configuration.
+    #[arg(long)]
+    pub store: bool,
+    /// Play at N times the speed of the record (1 = as it happened). Without it: as fast as possible.
+    #[arg(long, value_name = "N", value_parser = speed)]
+    pub speed: Option<f64>,
+    /// Let time run on to this moment after the last record.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<Time>,
+    /// MRT files, globs, folders, or a journal folder of the collector.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<String>,
+}
+
+/// A prefix or an AS number.
+#[derive(Clone, Copy, Debug)]
+pub enum Watched {
+    Prefix(Prefix),
+    Origin(Asn),
+}
+
+impl std::str::FromStr for Watched {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.contains(['/', '.', ':']) {
+            return text.parse().map(Watched::Prefix).map_err(|error: netfault_model::net::BadPrefix| error.to_string());
+        }
+        text.parse().map(Watched::Origin).map_err(|_| {
+            format!("'{text}' is neither a prefix (192.0.2.0/24) nor an AS number (AS64500)")
+        })
+    }
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(speed) if speed > 0.0 && speed.is_finite() => Ok(speed),
+        _ => Err(format!("'{text}' is not a speed: give a number above 0, such as 1 or 60")),
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum QueryCommand {
+    /// Prefixes that were withdrawn, newest first.
+    Withdrawals {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// This prefix and its more-specifics.
+        #[arg(long)]
+        prefix: Option<Prefix>,
+        #[arg(long, value_name = "ASN")]
+        origin: Option<Asn>,
+        #[command(flatten)]
+        span: Span,
+    },
+    /// Names that failed, newest first.
+    Dns {
+        #[command(flatten)]
+        config: ConfigArg,
+        #[arg(long)]
+        name: Option<String>,
+        #[command(flatten)]
+        span: Span,
+    },
+}
+
+/// A span of time.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Span {
+    /// Not before: 2021-10-04T15:40:00Z, 2021-10-04 or Unix seconds.
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<Time>,
+    /// Before.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<Time>,
+    /// At most so many rows.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub limit: u64,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DnsCommand {
+    /// Ask every authoritative server and every resolver for a name, once.
+    Check {
+        name: String,
+        /// Resolver to ask, instead of those of this host; may be given several times.
+        #[arg(long, value_name = "ADDR[:PORT]")]
+        resolver: Vec<String>,
+        /// Authoritative server to ask, instead of those of the delegation; may be given several times.
+        #[arg(long, value_name = "ADDR[:PORT]")]
+        authority: Vec<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Read a configuration and say what would run.
+    Check(ConfigArg),
+    /// Write a commented configuration to start from.
+    Init {
+        #[arg(default_value = "netfault.yaml")]
+        path: PathBuf,
+    },
+    /// Print a configuration with every default filled in, secrets left out.
+    Print(ConfigArg),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DbCommand {
+    /// Bring the tables of the store up to date.
+    Migrate(ConfigArg),
+    /// Which migrations are applied, and how full the tables are.
+    Status(ConfigArg),
+    /// Run one SQL statement in the store and print the answer.
+    Sql {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// The statement; from standard input if it is absent.
+        statement: Option<String>,
+    },
+    /// Serve an embedded ClickHouse over HTTP on a loopback address, for curl, Grafana and the like.
+    Serve(ServeArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Folder of the database.
+    #[arg(default_value = ".netfault/db")]
+    pub dir: PathBuf,
+    /// Loopback address to listen on; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:8123", value_name = "ADDR:PORT")]
+    pub listen: SocketAddr,
+    #[arg(long, default_value = "default")]
+    pub user: String,
+    /// Password; a random one is printed if it is not given. `--password ''` asks for none.
+    #[arg(long, env = "NETFAULT_DB_PASSWORD", hide_env_values = true)]
+    pub password: Option<String>,
+    /// libchdb.so; by default where `make libchdb` puts it.
+    #[arg(long, value_name = "PATH", env = "LIBCHDB")]
+    pub libchdb: Option<PathBuf>,
+    /// Started by `netfault run`: end when standard input ends.
+    #[arg(long, hide = true)]
+    pub supervised: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AlertCommand {
+    /// Send a test notice to one receiver, or to all.
+    Test {
+        #[command(flatten)]
+        config: ConfigArg,
+        receiver: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DevCommand {
+    /// Serve MRT files as RIS Live frames over a WebSocket, with faults on request.
+    RisLiveServer(RisLiveServerArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct RisLiveServerArgs {
+    /// MRT files, globs or folders.
+    #[arg(required = true)]
+    pub files: Vec<String>,
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR:PORT")]
+    pub listen: SocketAddr,
+    /// Times the speed of the record, or `max`.
+    #[arg(long, default_value = "1", value_name = "N|max")]
+    pub speed: String,
+    /// Shift time stamps so that the first record happens now.
+    #[arg(long)]
+    pub now: bool,
+    /// Begin again at the end.
+    #[arg(long)]
+    pub repeat: bool,
+    /// End when the files have been served once.
+    #[arg(long)]
+    pub once: bool,
+    /// Cut each connection after this many frames.
+    #[arg(long, value_name = "FRAMES")]
+    pub cut_after: Option<u64>,
+    /// Stop sending after FRAMES for SECONDS: `1000:45`.
+    #[arg(long, value_name = "FRAMES:SECONDS")]
+    pub stall: Option<String>,
+    /// Send every Nth frame twice.
+    #[arg(long, value_name = "N")]
+    pub duplicate_every: Option<u64>,
+    /// Send a frame that is no JSON after every Nth.
+    #[arg(long, value_name = "N")]
+    pub garbage_every: Option<u64>,
+    /// Send a session reset (STATE) after every Nth frame.
+    #[arg(long, value_name = "N")]
+    pub state_every: Option<u64>,
+}

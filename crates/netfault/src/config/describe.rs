@@ -1,0 +1,130 @@
+//! What would run, in words: the answer of `config check`.
+
+use super::types::*;
+use super::values::{show_duration, show_size};
+
+pub(super) fn describe(config: &Config) -> Vec<String> {
+    let mut lines = vec![watch(config), ris_live(config)];
+    if !config.seed.is_empty() {
+        lines.push(format!(
+            "seed:    the route table from {}",
+            config.seed.join(", ")
+        ));
+    }
+    lines.push(dns(config));
+    lines.push(store(config));
+    lines.push(match &config.journal {
+        Some(journal) => format!(
+            "journal: {}, at most {} and {}",
+            journal.dir.display(),
+            show_size(journal.max_size),
+            show_duration(journal.max_age)
+        ),
+        None => "journal: none; what was received cannot be replayed".to_owned(),
+    });
+    lines.push(alerts(config));
+    lines
+}
+
+fn count(n: usize, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}
+
+fn watch(config: &Config) -> String {
+    let watch = &config.watch;
+    let listed = format!(
+        "{}, {} and {} listed by name",
+        count(watch.prefixes.len(), "prefix", "prefixes"),
+        count(watch.origins.len(), "origin AS", "origin ASes"),
+        count(watch.names.len(), "DNS name", "DNS names"),
+    );
+    if watch.all {
+        format!("watch:   every prefix is evaluated and recorded; {listed} may alert")
+    } else {
+        format!("watch:   {listed}")
+    }
+}
+
+fn ris_live(config: &Config) -> String {
+    let Some(source) = &config.ris_live else {
+        return "bgp:     no live feed (sources.ris_live.enabled is false)".to_owned();
+    };
+    let what = if source.everything {
+        "everything"
+    } else {
+        "the watched prefixes and the RIS beacons"
+    };
+    let mut line = format!(
+        "bgp:     {what} from {} as client '{}'",
+        source.url, source.client
+    );
+    if !source.everything && !config.watch.origins.is_empty() {
+        line.push_str(
+            "; prefixes of watched origins that are not listed are not in it (list them, or set \
+             sources.ris_live.everything)",
+        );
+    }
+    line
+}
+
+fn dns(config: &Config) -> String {
+    let dns = &config.dns;
+    if config.names.is_empty() {
+        return "dns:     no names, nothing is asked".to_owned();
+    }
+    let delegated = config
+        .names
+        .iter()
+        .filter(|name| name.authorities.is_empty())
+        .count();
+    let mut line = format!(
+        "dns:     {} every {} at {} and their authoritative servers, as vantage '{}'",
+        count(config.names.len(), "name", "names"),
+        show_duration(dns.interval),
+        count(dns.resolvers.len(), "resolver", "resolvers"),
+        dns.vantage
+    );
+    if delegated > 0 {
+        line.push_str(&format!("; {delegated} of them by their delegation"));
+    }
+    line
+}
+
+fn store(config: &Config) -> String {
+    let Some(store) = &config.store else {
+        return "store:   none; transitions are printed and alerted, not kept".to_owned();
+    };
+    let engine = match &store.engine {
+        Engine::Server { url, user, .. } => format!("{url} as user '{user}'"),
+        Engine::Embedded { dir, .. } => format!("embedded in {}", dir.display()),
+    };
+    let updates = match store.updates {
+        Updates::Watched => "updates of watched prefixes",
+        Updates::All => "all updates",
+        Updates::None => "no single updates",
+    };
+    format!(
+        "store:   {engine}, database {}, {updates}; up to {} wait in {}",
+        store.database,
+        show_size(store.spool_max),
+        store.spool_dir.display()
+    )
+}
+
+fn alerts(config: &Config) -> String {
+    if config.alerts.receivers.is_empty() {
+        return "alerts:  nobody is told (alerts.receivers is empty)".to_owned();
+    }
+    let receiver = |receiver: &Receiver| match &receiver.to {
+        To::Stdout => format!("{} (standard output)", receiver.name),
+        To::Webhook { secret, .. } => {
+            format!(
+                "{} (webhook{})",
+                receiver.name,
+                if secret.is_some() { ", signed" } else { "" }
+            )
+        }
+    };
+    let told: Vec<String> = config.alerts.receivers.iter().map(receiver).collect();
+    format!("alerts:  {}", told.join(", "))
+}

@@ -1,0 +1,197 @@
+//! [`Config`] → raw, with every default written out, so that a printed configuration reads back equal.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde_saphyr::{Location, Spanned};
+
+use super::raw::*;
+use super::secrets::{From, SecretRef, escape};
+use super::types::*;
+use super::values::{show_duration, show_size};
+
+pub(super) fn to_raw(config: &Config) -> RawConfig {
+    RawConfig {
+        data_dir: some(path(&config.data_dir)),
+        watch: Some(watch(config)),
+        sources: Some(sources(config)),
+        dns: Some(dns(&config.dns)),
+        detect: Some(spanned(config.detect.clone())),
+        store: config.store.as_ref().map(|config| spanned(store(config))),
+        journal: Some(journal(config.journal.as_ref())),
+        alerts: Some(alerts(&config.alerts)),
+    }
+}
+
+fn spanned<T>(value: T) -> Spanned<T> {
+    Spanned::new(value, Location::UNKNOWN, Location::UNKNOWN)
+}
+
+fn some(value: String) -> Option<Text> {
+    Some(text(value))
+}
+
+fn path(path: &Path) -> String {
+    escape(&path.display().to_string())
+}
+
+fn servers(servers: &[SocketAddr]) -> Option<Vec<Text>> {
+    Some(servers.iter().map(|server| text(server.to_string())).collect())
+}
+
+fn watch(config: &Config) -> RawWatch {
+    let name = |name: &Name| {
+        spanned(RawName {
+            name: name.name.clone(),
+            authorities: servers(&name.authorities),
+            resolvers: servers(&name.resolvers),
+        })
+    };
+    RawWatch {
+        all: Some(config.watch.all),
+        prefixes: Some(
+            config
+                .watch
+                .prefixes
+                .iter()
+                .map(|prefix| text(prefix.to_string()))
+                .collect(),
+        ),
+        origins: Some(
+            config
+                .watch
+                .origins
+                .iter()
+                .map(|origin| text(origin.to_string()))
+                .collect(),
+        ),
+        names: Some(config.names.iter().map(name).collect()),
+    }
+}
+
+fn sources(config: &Config) -> RawSources {
+    let ris_live = match &config.ris_live {
+        Some(source) => RawRisLive {
+            enabled: Some(true),
+            url: some(escape(&source.url)),
+            client: some(source.client.clone()),
+            everything: Some(source.everything),
+            lateness: Some(source.lateness),
+        },
+        None => RawRisLive {
+            enabled: Some(false),
+            ..RawRisLive::default()
+        },
+    };
+    let seed = config.seed.iter().map(|seed| text(escape(seed))).collect();
+    RawSources {
+        ris_live: Some(ris_live),
+        mrt: Some(RawMrt { seed: Some(seed) }),
+    }
+}
+
+fn dns(dns: &Dns) -> RawDns {
+    RawDns {
+        resolvers: servers(&dns.resolvers),
+        interval: some(show_duration(dns.interval)),
+        authority_timeout: some(show_duration(dns.authority_timeout)),
+        resolver_timeout: some(show_duration(dns.resolver_timeout)),
+        vantage: some(escape(&dns.vantage)),
+        detect: Some(dns.detect.clone()),
+    }
+}
+
+fn store(store: &Store) -> RawStore {
+    let mut raw = RawStore {
+        database: some(store.database.clone()),
+        updates: Some(store.updates),
+        spool: Some(RawSpool {
+            dir: some(path(&store.spool_dir)),
+            max_size: some(show_size(store.spool_max)),
+        }),
+        ..RawStore::default()
+    };
+    match &store.engine {
+        Engine::Server { url, user, password } => {
+            raw.url = some(escape(url));
+            raw.user = some(escape(user));
+            (raw.password, raw.password_file) = secret(password.as_ref());
+        }
+        Engine::Embedded { dir, listen, libchdb } => {
+            raw.embedded = some(path(dir));
+            raw.listen = some(listen.to_string());
+            raw.libchdb = libchdb.as_deref().map(|file| text(path(file)));
+        }
+    }
+    raw
+}
+
+/// For a key and its `*_file` twin.
+fn secret(secret: Option<&SecretRef>) -> (Option<Text>, Option<Text>) {
+    match secret {
+        None => (None, None),
+        Some(secret) => match &secret.from {
+            From::File(file) => (None, some(path(file))),
+            From::Env(_) | From::Inline => (some(secret.shown()), None),
+        },
+    }
+}
+
+fn journal(journal: Option<&Journal>) -> RawJournal {
+    match journal {
+        None => RawJournal {
+            enabled: Some(false),
+            ..RawJournal::default()
+        },
+        Some(journal) => RawJournal {
+            enabled: Some(true),
+            dir: some(path(&journal.dir)),
+            max_size: some(show_size(journal.max_size)),
+            max_age: some(show_duration(journal.max_age)),
+        },
+    }
+}
+
+fn alerts(alerts: &Alerts) -> RawAlerts {
+    RawAlerts {
+        outbox: some(path(&alerts.outbox)),
+        receivers: Some(alerts.receivers.iter().map(receiver).collect()),
+    }
+}
+
+fn receiver(receiver: &Receiver) -> RawReceiver {
+    let (stdout, webhook) = match &receiver.to {
+        To::Stdout => (Some(RawStdout {}), None),
+        To::Webhook {
+            url,
+            secret,
+            timeout,
+            headers,
+        } => {
+            let (secret, secret_file) = self::secret(secret.as_ref());
+            let webhook = RawWebhook {
+                // Who types a URL without ${ENV} does not hide it.
+                url: text(if url.from == From::Inline {
+                    escape(url.reveal())
+                } else {
+                    url.shown()
+                }),
+                secret,
+                secret_file,
+                timeout: some(show_duration(*timeout)),
+                headers: Some(
+                    headers
+                        .iter()
+                        .map(|(name, value)| (name.clone(), text(value.shown())))
+                        .collect(),
+                ),
+            };
+            (None, Some(webhook))
+        }
+    };
+    RawReceiver {
+        name: text(receiver.name.clone()),
+        stdout,
+        webhook,
+    }
+}

@@ -1,0 +1,266 @@
+//! What the user typed. Every key is optional and unknown ones are refused; texts keep their place in the
+//! file, and are given a meaning in `resolve`. `schemas/config.schema.json` describes the same keys.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use netfault_engine::Settings;
+use netfault_engine::dns::DnsSettings;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_saphyr::{Location, Spanned};
+
+use super::ConfigError;
+
+/// A scalar as it was typed (a number too), with its place.
+pub(super) type Text = Spanned<String>;
+
+/// A text of our own making, as `config print` needs it.
+pub(super) fn text(value: impl Into<String>) -> Text {
+    Spanned::new(value.into(), Location::UNKNOWN, Location::UNKNOWN)
+}
+
+pub(super) fn parse(yaml: &str, path: &Path) -> Result<RawConfig, ConfigError> {
+    serde_saphyr::from_str(yaml).map_err(|error| ConfigError::from_yaml(path, &error))
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawConfig {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watch: Option<RawWatch>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sources: Option<RawSources>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns: Option<RawDns>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detect: Option<Spanned<Settings>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<Spanned<RawStore>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub journal: Option<RawJournal>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alerts: Option<RawAlerts>,
+}
+
+/// `all`, or a map. The derived form is that of the map; the implementations below add the word.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields, remote = "Self")]
+pub(super) struct RawWatch {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub all: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefixes: Option<Vec<Text>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origins: Option<Vec<Text>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub names: Option<Vec<Spanned<RawName>>>,
+}
+
+/// A name, or a map. The derived form is that of the map.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, remote = "Self")]
+pub(super) struct RawName {
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorities: Option<Vec<Text>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolvers: Option<Vec<Text>>,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawSources {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ris_live: Option<RawRisLive>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mrt: Option<RawMrt>,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawRisLive {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub everything: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lateness: Option<super::Lateness>,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawMrt {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<Vec<Text>>,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawDns {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolvers: Option<Vec<Text>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authority_timeout: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolver_timeout: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vantage: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detect: Option<DnsSettings>,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawStore {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embedded: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub libchdb: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updates: Option<super::Updates>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spool: Option<RawSpool>,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawSpool {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dir: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_size: Option<Text>,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawJournal {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dir: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_size: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<Text>,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawAlerts {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outbox: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receivers: Option<Vec<RawReceiver>>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawReceiver {
+    pub name: Text,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdout: Option<RawStdout>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<RawWebhook>,
+}
+
+/// Has no settings. A map all the same, so that it can have some one day.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawStdout {}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawWebhook {
+    pub url: Text,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Text>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_file: Option<Text>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Text>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headers: Option<BTreeMap<String, Text>>,
+}
+
+impl<'de> Deserialize<'de> for RawWatch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct WordOrMap;
+        impl<'de> Visitor<'de> for WordOrMap {
+            type Value = RawWatch;
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("'all' or a map of what to watch")
+            }
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<RawWatch, E> {
+                match word {
+                    "all" => Ok(RawWatch {
+                        all: Some(true),
+                        ..RawWatch::default()
+                    }),
+                    _ => Err(E::invalid_value(de::Unexpected::Str(word), &self)),
+                }
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawWatch, A::Error> {
+                RawWatch::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+        deserializer.deserialize_any(WordOrMap)
+    }
+}
+
+impl Serialize for RawWatch {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        RawWatch::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for RawName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct WordOrMap;
+        impl<'de> Visitor<'de> for WordOrMap {
+            type Value = RawName;
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a DNS name, or a map with 'name'")
+            }
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<RawName, E> {
+                Ok(RawName {
+                    name: word.to_owned(),
+                    authorities: None,
+                    resolvers: None,
+                })
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawName, A::Error> {
+                RawName::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+        deserializer.deserialize_any(WordOrMap)
+    }
+}
+
+impl Serialize for RawName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        RawName::serialize(self, serializer)
+    }
+}

@@ -1,0 +1,194 @@
+//! What a configuration means: resolved, every default filled in, valid by construction.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use netfault_engine::Settings;
+use netfault_engine::dns::DnsSettings;
+use netfault_model::Watch;
+use serde::{Deserialize, Serialize};
+
+use super::SecretRef;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Where everything lives that has no folder of its own in the file.
+    pub data_dir: PathBuf,
+    pub watch: Watch,
+    /// The names of `watch`, with whom to ask about them; in the order of the file.
+    pub names: Vec<Name>,
+    pub ris_live: Option<RisLive>,
+    /// MRT files, globs and folders that seed the route table before the live feed.
+    pub seed: Vec<String>,
+    pub dns: Dns,
+    pub detect: Settings,
+    /// `None`: nothing is stored.
+    pub store: Option<Store>,
+    /// `None`: inputs are not journalled.
+    pub journal: Option<Journal>,
+    pub alerts: Alerts,
+}
+
+/// A watched name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Name {
+    /// Lower case, without the last dot.
+    pub name: String,
+    /// Its authoritative servers; empty: those of its delegation.
+    pub authorities: Vec<SocketAddr>,
+    /// Empty: those of [`Dns`].
+    pub resolvers: Vec<SocketAddr>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct RisLive {
+    /// `ws` or `wss`, without the `client` parameter.
+    pub url: String,
+    /// How we introduce ourselves to the operator of the service.
+    pub client: String,
+    /// Every message of every collector, not only the watched prefixes.
+    pub everything: bool,
+    pub lateness: Lateness,
+}
+
+/// What to do with a message whose time stamp is far from the clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lateness {
+    /// Quarantine it (DESIGN section 3).
+    #[default]
+    Judge,
+    /// Take it as it is: for playing an old capture through the live service.
+    Trust,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dns {
+    pub resolvers: Vec<SocketAddr>,
+    /// From one round of questions to the next.
+    pub interval: Duration,
+    pub authority_timeout: Duration,
+    pub resolver_timeout: Duration,
+    /// What this probe host is called in the data.
+    pub vantage: String,
+    pub detect: DnsSettings,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Store {
+    pub engine: Engine,
+    pub database: String,
+    pub updates: Updates,
+    pub spool_dir: PathBuf,
+    /// Bytes that may wait for the store.
+    pub spool_max: u64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Engine {
+    /// A ClickHouse server or cluster over HTTP.
+    Server {
+        url: String,
+        user: String,
+        password: Option<SecretRef>,
+    },
+    /// ClickHouse itself as a supervised child process.
+    Embedded {
+        dir: PathBuf,
+        /// Loopback; port 0 takes a free one.
+        listen: SocketAddr,
+        /// `None`: where `make` puts it, or `LIBCHDB`.
+        libchdb: Option<PathBuf>,
+    },
+}
+
+/// Which BGP updates are stored one by one. Transitions always are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Updates {
+    /// Those of watched prefixes.
+    #[default]
+    Watched,
+    All,
+    None,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Journal {
+    pub dir: PathBuf,
+    /// Bytes; the oldest segments go first.
+    pub max_size: u64,
+    pub max_age: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alerts {
+    /// Folder of what is not delivered yet.
+    pub outbox: PathBuf,
+    pub receivers: Vec<Receiver>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Receiver {
+    /// Letters, digits, `-` and `_`: it names a file of the outbox too.
+    pub name: String,
+    pub to: To,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum To {
+    Stdout,
+    Webhook {
+        /// May carry a token (many services put it there), so it is treated as a secret.
+        url: SecretRef,
+        secret: Option<SecretRef>,
+        timeout: Duration,
+        headers: BTreeMap<String, SecretRef>,
+    },
+}
+
+impl Config {
+    /// Whom to ask about `name`.
+    pub fn resolvers_of<'a>(&'a self, name: &'a Name) -> &'a [SocketAddr] {
+        if name.resolvers.is_empty() {
+            &self.dns.resolvers
+        } else {
+            &name.resolvers
+        }
+    }
+
+    /// The receivers as the alerts crate takes them.
+    pub fn receivers(&self) -> Result<Vec<netfault_alerts::Receiver>, String> {
+        self.alerts.receivers.iter().map(Receiver::resolved).collect()
+    }
+}
+
+impl Receiver {
+    pub(super) fn resolved(&self) -> Result<netfault_alerts::Receiver, String> {
+        let to = match &self.to {
+            To::Stdout => netfault_alerts::To::Stdout,
+            To::Webhook {
+                url,
+                secret,
+                timeout,
+                headers,
+            } => {
+                let headers = headers
+                    .iter()
+                    .map(|(name, value)| (name.as_str(), value.secret().clone()));
+                netfault_alerts::To::Webhook(netfault_alerts::Webhook::new(
+                    url.reveal(),
+                    secret.as_ref().map(|secret| secret.secret().clone()),
+                    *timeout,
+                    headers,
+                )?)
+            }
+        };
+        Ok(netfault_alerts::Receiver {
+            name: self.name.clone(),
+            to,
+        })
+    }
+}
