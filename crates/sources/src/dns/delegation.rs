@@ -66,7 +66,9 @@ impl Via {
         for record in names.answers.iter().take(MAX_SERVERS) {
             let RData::NS(host) = &record.data else { continue };
             for qtype in [RecordType::A, RecordType::AAAA] {
-                let Some(answer) = self.lookup(&host.0, qtype).await else { continue };
+                let Some(answer) = self.lookup(&host.0, qtype).await else {
+                    continue;
+                };
                 let addrs = answer.answers.iter().filter_map(|record| record.data.ip_addr());
                 servers.extend(addrs.map(|addr| SocketAddr::new(addr, port)).take(MAX_SERVERS));
             }
@@ -85,7 +87,11 @@ impl Via {
         let mut at = name.clone();
         loop {
             if let Some(answer) = self.lookup(&at, RecordType::SOA).await {
-                let found = answer.answers.iter().chain(&answer.authorities).find(|record| is_soa_of(record, &at));
+                let found = answer
+                    .answers
+                    .iter()
+                    .chain(&answer.authorities)
+                    .find(|record| is_soa_of(record, &at));
                 if let Some(soa) = found {
                     return Some(soa.name.to_lowercase());
                 }
@@ -99,14 +105,25 @@ impl Via {
 
     /// NOERROR and NXDOMAIN (which names the zone, too); anything else is no help.
     async fn lookup(&self, name: &Name, qtype: RecordType) -> Option<Answer> {
-        let asked = Asked { name: name.clone(), qtype, role: Role::Resolver, private_ok: true };
+        let asked = Asked {
+            name: name.clone(),
+            qtype,
+            role: Role::Resolver,
+            private_ok: true,
+        };
         let mut ignored = Ignored::default();
         for random_case in [true, false] {
-            let flags = Flags { recurse: true, no_validation: false, random_case };
+            let flags = Flags {
+                recurse: true,
+                no_validation: false,
+                random_case,
+            };
             let query = wire::query(name, qtype, flags).ok()?;
             let answer = match udp(self.resolver, &query, &asked, self.timeout, &mut ignored).await {
                 Udp::Answer(answer) if answer.truncated => {
-                    tcp(self.resolver, &query, &asked, self.timeout, &mut ignored).await.ok()?
+                    tcp(self.resolver, &query, &asked, self.timeout, &mut ignored)
+                        .await
+                        .ok()?
                 }
                 Udp::Answer(answer) => answer,
                 Udp::CaseDiffers => continue,

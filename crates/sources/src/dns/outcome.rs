@@ -55,7 +55,13 @@ pub fn classify(asked: &Asked, received: Result<&[u8], Failure>) -> (Outcome, De
     };
     match wire::decode(bytes) {
         Ok(answer) => judge(asked, &answer),
-        Err(bad) => (Outcome::Malformed, Details { rcode: bad.rcode, ..Details::default() }),
+        Err(bad) => (
+            Outcome::Malformed,
+            Details {
+                rcode: bad.rcode,
+                ..Details::default()
+            },
+        ),
     }
 }
 
@@ -164,12 +170,18 @@ fn addresses(records: &[Record]) -> impl Iterator<Item = IpAddr> + '_ {
 }
 
 fn presentation(records: &[Record], asked: RecordType) -> Vec<String> {
-    let mut answers: Vec<String> = records.iter().map(|record| wire::presentation(record, asked)).collect();
+    let mut answers: Vec<String> = records
+        .iter()
+        .map(|record| wire::presentation(record, asked))
+        .collect();
     answers.sort();
     answers.dedup();
     answers
 }
 
 fn soa_owner(records: &[Record]) -> Option<Name> {
-    records.iter().find(|record| record.record_type() == RecordType::SOA).map(|record| record.name.to_lowercase())
+    records
+        .iter()
+        .find(|record| record.record_type() == RecordType::SOA)
+        .map(|record| record.name.to_lowercase())
 }

@@ -53,7 +53,12 @@ impl Question {
     /// RD=1, 5 s, no retry; on SERVFAIL once more with CD=1.
     pub fn to_resolver(server: SocketAddr, name: Name, qtype: RecordType) -> Self {
         let role = Role::Resolver;
-        Question { role, timeout: RESOLVER_TIMEOUT, retries: 0, ..Question::to_authority(server, name, qtype) }
+        Question {
+            role,
+            timeout: RESOLVER_TIMEOUT,
+            retries: 0,
+            ..Question::to_authority(server, name, qtype)
+        }
     }
 
     fn asked(&self) -> Asked {
@@ -111,16 +116,25 @@ impl Reply {
 /// long again for CD=1.
 pub async fn ask(question: &Question) -> Reply {
     let start = Instant::now();
-    let mut asking = Asking { question, asked: question.asked(), tally: Tally::default() };
+    let mut asking = Asking {
+        question,
+        asked: question.asked(),
+        tally: Tally::default(),
+    };
     let (mut outcome, details) = asking.exchange(false).await;
     if outcome == Outcome::Servfail && question.role == Role::Resolver {
         // With CD=1 a validating resolver hands out what it could not validate (RFC 4035 §3.2.2).
         let (unvalidated, _) = asking.exchange(true).await;
-        if matches!(unvalidated, Outcome::Ok | Outcome::Nodata | Outcome::Nxdomain | Outcome::Bogon) {
+        if matches!(
+            unvalidated,
+            Outcome::Ok | Outcome::Nodata | Outcome::Nxdomain | Outcome::Bogon
+        ) {
             outcome = Outcome::Bogus;
         }
     }
     let tally = asking.tally;
+    // Forged answers do not brand a server: it must have answered when there was no case to mangle.
+    let mangles_case = tally.mangles_case && details.rcode.is_some();
     Reply {
         outcome,
         details,
@@ -128,7 +142,7 @@ pub async fn ask(question: &Question) -> Reply {
         transport: tally.transport.unwrap_or(Transport::Udp),
         packets_sent: tally.packets,
         mismatched: tally.ignored.mismatched,
-        mangles_case: tally.mangles_case,
+        mangles_case,
     }
 }
 
@@ -150,7 +164,12 @@ struct Asking<'a> {
 impl Asking<'_> {
     /// One answer to one question, over UDP and, where that is cut, over TCP.
     async fn exchange(&mut self, no_validation: bool) -> (Outcome, Details) {
-        let Question { server, role, timeout, .. } = *self.question;
+        let Question {
+            server,
+            role,
+            timeout,
+            ..
+        } = *self.question;
         let mut retries = self.question.retries;
         let mut flags = Flags {
             recurse: role == Role::Resolver,
@@ -194,7 +213,13 @@ impl Asking<'_> {
     fn failed(&self, failure: Failure) -> (Outcome, Details) {
         let ignored = &self.tally.ignored;
         if failure == Failure::Timeout && ignored.mismatched > 0 {
-            return (Outcome::Malformed, Details { rcode: ignored.rcode, ..Details::default() });
+            return (
+                Outcome::Malformed,
+                Details {
+                    rcode: ignored.rcode,
+                    ..Details::default()
+                },
+            );
         }
         super::outcome::classify(&self.asked, Err(failure))
     }

@@ -139,7 +139,9 @@ fn matches(query: &Query0x20, asked: &Asked, bytes: &[u8]) -> Match {
         Err(bad) => return Match::No { rcode: bad.rcode },
     };
     if !answer.is_response || answer.opcode != 0 || !repeats_question(asked, &answer) {
-        return Match::No { rcode: Some(answer.rcode) };
+        return Match::No {
+            rcode: Some(answer.rcode),
+        };
     }
     match &answer.question {
         Some(question) if !question.name().eq_case(&query.name) => Match::CaseDiffers(answer),

@@ -3,6 +3,8 @@
 //! Records are decoded by hickory-proto. The frame around them (header, question, additional section) is
 //! read here, because an answer is evidence: a bad EDNS option must not cost us its RCODE.
 
+use std::borrow::Cow;
+
 use hickory_proto::op::{Edns, Message, OpCode, Query};
 use hickory_proto::rr::rdata::opt::{EdnsOption, NSIDPayload};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
@@ -49,7 +51,10 @@ pub struct BadName {
 
 /// A name as people type it: lower case, absolute. Underscores are fine, international names are given as A-labels or not.
 pub fn parse_name(text: &str) -> Result<Name, BadName> {
-    let bad = |why: String| BadName { name: text.to_owned(), why };
+    let bad = |why: String| BadName {
+        name: text.to_owned(),
+        why,
+    };
     if text.trim_end_matches('.').is_empty() && text != "." {
         return Err(bad("it is empty".into()));
     }
@@ -86,7 +91,12 @@ pub fn query(name: &Name, qtype: RecordType, flags: Flags) -> Result<Query0x20, 
         edns.options_mut().insert(EdnsOption::NSID(empty));
     }
     message.set_edns(edns);
-    Ok(Query0x20 { id: message.metadata.id, name, qtype, bytes: message.to_vec()? })
+    Ok(Query0x20 {
+        id: message.metadata.id,
+        name,
+        qtype,
+        bytes: message.to_vec()?,
+    })
 }
 
 /// A decoded response.
@@ -124,10 +134,16 @@ pub fn id_of(bytes: &[u8]) -> Option<u16> {
 /// Decodes a message. Nothing is allocated from a count that the bytes do not bear out.
 pub fn decode(bytes: &[u8]) -> Result<Answer, BadMessage> {
     let Some(header) = bytes.first_chunk::<HEADER_LEN>() else {
-        return Err(BadMessage { why: format!("{} bytes are no DNS header (12)", bytes.len()), rcode: None });
+        return Err(BadMessage {
+            why: format!("{} bytes are no DNS header (12)", bytes.len()),
+            rcode: None,
+        });
     };
     let rcode = u16::from(header[3] & 0x0f);
-    let bad = |why: String| BadMessage { why, rcode: Some(rcode) };
+    let bad = |why: String| BadMessage {
+        why,
+        rcode: Some(rcode),
+    };
     let count = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
     let mut answer = Answer {
         id: count(0),
@@ -143,7 +159,9 @@ pub fn decode(bytes: &[u8]) -> Result<Answer, BadMessage> {
         nsid: None,
     };
     let mut decoder = BinDecoder::new(bytes);
-    decoder.read_slice(HEADER_LEN).map_err(|error| bad(error.to_string()))?;
+    decoder
+        .read_slice(HEADER_LEN)
+        .map_err(|error| bad(error.to_string()))?;
     answer.question = match count(4) {
         0 => None,
         1 => Some(Query::read(&mut decoder).map_err(|error| bad(format!("question: {error}")))?),
@@ -189,10 +207,14 @@ fn options(mut data: &[u8], answer: &mut Answer) {
     while let Some((head, rest)) = data.split_first_chunk::<4>() {
         let code = u16::from_be_bytes([head[0], head[1]]);
         let len = usize::from(u16::from_be_bytes([head[2], head[3]]));
-        let Some((value, rest)) = rest.split_at_checked(len) else { return };
+        let Some((value, rest)) = rest.split_at_checked(len) else {
+            return;
+        };
         match code {
             OPTION_EDE if answer.ede.is_none() => answer.ede = extended_error(value),
-            OPTION_NSID if answer.nsid.is_none() && !value.is_empty() => answer.nsid = Some(identifier(value)),
+            OPTION_NSID if answer.nsid.is_none() && !value.is_empty() => {
+                answer.nsid = Some(identifier(value))
+            }
             _ => {}
         }
         data = rest;
@@ -210,13 +232,20 @@ fn extended_error(value: &[u8]) -> Option<(u16, String)> {
 fn identifier(value: &[u8]) -> String {
     match std::str::from_utf8(value) {
         Ok(text) if !text.chars().any(char::is_control) => printable(text),
-        _ => value.iter().take(MAX_TEXT / 2).map(|byte| format!("{byte:02x}")).collect(),
+        _ => value
+            .iter()
+            .take(MAX_TEXT / 2)
+            .map(|byte| format!("{byte:02x}"))
+            .collect(),
     }
 }
 
 /// Foreign text ends up on terminals: control characters are replaced, and the length is bounded.
 fn printable(text: &str) -> String {
-    text.chars().take(MAX_TEXT).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .take(MAX_TEXT)
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }
 
 /// The record data in presentation form; a record of another type than `asked` is preceded by its type.
@@ -225,7 +254,31 @@ pub fn presentation(record: &Record, asked: RecordType) -> String {
         RData::CNAME(target) => target.0.to_lowercase().to_string(),
         data => data.to_string(),
     };
-    if record.record_type() == asked { printable(&data) } else { printable(&format!("{} {data}", record.record_type())) }
+    if record.record_type() == asked {
+        printable(&data)
+    } else {
+        printable(&format!("{} {data}", record.record_type()))
+    }
+}
+
+/// The mnemonic of an RCODE (IANA, RFC 6895 §2.3).
+pub fn rcode_name(rcode: u16) -> Cow<'static, str> {
+    Cow::Borrowed(match rcode {
+        0 => "NOERROR",
+        1 => "FORMERR",
+        2 => "SERVFAIL",
+        3 => "NXDOMAIN",
+        4 => "NOTIMP",
+        5 => "REFUSED",
+        6 => "YXDOMAIN",
+        7 => "YXRRSET",
+        8 => "NXRRSET",
+        9 => "NOTAUTH",
+        10 => "NOTZONE",
+        16 => "BADVERS",
+        23 => "BADCOOKIE",
+        other => return Cow::Owned(format!("RCODE{other}")),
+    })
 }
 
 #[cfg(test)]
@@ -235,7 +288,11 @@ mod tests {
     #[test]
     fn a_query_is_read_back_as_it_was_meant() {
         let name = parse_name("WWW.Example.com").unwrap();
-        let flags = Flags { recurse: true, no_validation: true, random_case: true };
+        let flags = Flags {
+            recurse: true,
+            no_validation: true,
+            random_case: true,
+        };
         let query = query(&name, RecordType::AAAA, flags).unwrap();
         let back = Message::from_vec(&query.bytes).unwrap();
         assert_eq!(back.metadata.id, query.id);
@@ -248,15 +305,25 @@ mod tests {
     #[test]
     fn letter_case_and_ids_differ_from_question_to_question() {
         let name = parse_name("a-rather-long-name-with-letters.example.com").unwrap();
-        let flags = Flags { random_case: true, ..Flags::default() };
-        let many: Vec<_> = (0..20).map(|_| query(&name, RecordType::A, flags).unwrap()).collect();
+        let flags = Flags {
+            random_case: true,
+            ..Flags::default()
+        };
+        let many: Vec<_> = (0..20)
+            .map(|_| query(&name, RecordType::A, flags).unwrap())
+            .collect();
         assert!(many.iter().any(|query| !query.name.eq_case(&many[0].name)));
         assert!(many.iter().any(|query| query.id != many[0].id));
     }
 
     #[test]
     fn names_as_people_type_them() {
-        for text in ["example.com", "EXAMPLE.com.", "_dmarc.example.com", "bücher.example"] {
+        for text in [
+            "example.com",
+            "EXAMPLE.com.",
+            "_dmarc.example.com",
+            "bücher.example",
+        ] {
             assert!(parse_name(text).is_ok(), "{text}");
         }
         for text in ["", "a..b", &"x".repeat(64), &"abc.".repeat(70)] {
@@ -272,6 +339,9 @@ mod tests {
         assert_eq!(extended_error(&[0]), None);
         assert_eq!(extended_error(&[0, 22]), Some((22, String::new())));
         assert_eq!(extended_error(b"\0\x16no reach\0"), Some((22, "no reach".into())));
-        assert_eq!(extended_error(b"\0\x16\xff\x1b[2J"), Some((22, "\u{fffd}\u{fffd}[2J".into())));
+        assert_eq!(
+            extended_error(b"\0\x16\xff\x1b[2J"),
+            Some((22, "\u{fffd}\u{fffd}[2J".into()))
+        );
     }
 }

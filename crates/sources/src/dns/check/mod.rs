@@ -1,0 +1,272 @@
+//! One name, once, now: `netfault dns check`.
+//!
+//! Every server is asked what users ask (A, AAAA); an authority also for the SOA of its zone. A server that
+//! is silent or refuses the connection is not asked twice. All servers are asked at the same time.
+
+mod verdict;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use hickory_proto::rr::{Name, RecordType};
+use netfault_model::{Finding, Outcome, Role, Transport};
+use serde::Serialize;
+
+use super::probe::{AUTHORITY_TIMEOUT, Question, RESOLVER_TIMEOUT, Reply, ask};
+use super::wire::{BadName, parse_name, plain_name, rcode_name};
+use super::{delegation, resolv_conf};
+
+/// Whom to ask.
+#[derive(Clone, Debug)]
+pub struct CheckOptions {
+    /// Empty: those of `/etc/resolv.conf`, unless `authorities` are given.
+    pub resolvers: Vec<SocketAddr>,
+    /// Empty: found through the resolvers.
+    pub authorities: Vec<SocketAddr>,
+    pub authority_timeout: Duration,
+    pub resolver_timeout: Duration,
+    /// Port of authorities that are found. 53 but in laboratories.
+    pub authority_port: u16,
+    /// The name is meant to have private addresses.
+    pub private_ok: bool,
+}
+
+impl Default for CheckOptions {
+    fn default() -> Self {
+        CheckOptions {
+            resolvers: Vec::new(),
+            authorities: Vec::new(),
+            authority_timeout: AUTHORITY_TIMEOUT,
+            resolver_timeout: RESOLVER_TIMEOUT,
+            authority_port: 53,
+            private_ok: false,
+        }
+    }
+}
+
+/// What a check says about a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Ok,
+    Degraded,
+    Out,
+    /// Nothing can be said from here.
+    Unknown,
+}
+
+impl Verdict {
+    /// Exit code of `netfault dns check`.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Verdict::Ok => 0,
+            Verdict::Degraded => 1,
+            Verdict::Out => 2,
+            Verdict::Unknown => 3,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Ok => "ok",
+            Verdict::Degraded => "degraded",
+            Verdict::Out => "out",
+            Verdict::Unknown => "unknown",
+        }
+    }
+}
+
+/// Its JSON is `netfault dns check --format json`; fields are added, never changed.
+#[derive(Clone, Debug, Serialize)]
+pub struct CheckReport {
+    pub name: String,
+    pub verdict: Verdict,
+    pub finding: Finding,
+    /// Apex of the zone that the name is in, where known.
+    pub zone: Option<String>,
+    /// Authorities first, then resolvers, each in the order asked.
+    pub probes: Vec<CheckProbe>,
+}
+
+/// One question to one address.
+#[derive(Clone, Debug, Serialize)]
+pub struct CheckProbe {
+    pub role: Role,
+    pub server: SocketAddr,
+    pub outcome: Outcome,
+    /// `NOERROR`, `NXDOMAIN`, …; `None` if nothing came back.
+    pub rcode: Option<String>,
+    pub latency_ms: f64,
+    pub ttl: Option<u32>,
+    pub ede: Option<ExtendedError>,
+    pub qname: String,
+    pub qtype: String,
+    pub authoritative: bool,
+    pub nsid: Option<String>,
+    pub answers: Vec<String>,
+    pub transport: Transport,
+    pub packets_sent: u8,
+}
+
+/// RFC 8914.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ExtendedError {
+    pub code: u16,
+    pub text: String,
+}
+
+/// Asks every server of `name` and says how it is.
+pub async fn check(name: &str, options: &CheckOptions) -> Result<CheckReport, BadName> {
+    let name = parse_name(name)?;
+    let resolvers = match &options.resolvers {
+        given if given.is_empty() && options.authorities.is_empty() => resolv_conf::of_this_host(),
+        given => given.clone(),
+    };
+    let mut zone = None;
+    let mut authorities: BTreeSet<SocketAddr> = options.authorities.iter().copied().collect();
+    if authorities.is_empty() {
+        let timeout = options.resolver_timeout;
+        match delegation::find(&name, &resolvers, options.authority_port, timeout).await {
+            Ok(delegation) => {
+                zone = Some(delegation.zone);
+                authorities = delegation.servers;
+            }
+            Err(error) => tracing::warn!(%error, "authorities not found: resolvers only"),
+        }
+    }
+    let (authorities, resolvers) = tokio::join!(
+        join_all(
+            authorities
+                .iter()
+                .map(|server| ask_authority(*server, &name, zone.clone(), options))
+        ),
+        join_all(
+            resolvers
+                .iter()
+                .map(|server| ask_resolver(*server, &name, options))
+        ),
+    );
+    let mut servers: Vec<Asked> = authorities.into_iter().chain(resolvers).collect();
+    verdict::vouch(&mut servers);
+    let (verdict, finding) = verdict::judge(&servers, !options.authorities.is_empty());
+    let zone = zone.or_else(|| servers.iter().find_map(Asked::zone));
+    Ok(CheckReport {
+        name: plain_name(&name),
+        verdict,
+        finding,
+        zone: zone.as_ref().map(plain_name),
+        probes: servers.into_iter().flat_map(Asked::into_probes).collect(),
+    })
+}
+
+/// One server and all that it was asked.
+struct Asked {
+    role: Role,
+    replies: Vec<(Question, Reply)>,
+}
+
+impl Asked {
+    /// Asks A and AAAA, unless the server is not there at all.
+    async fn addresses(base: Question) -> Asked {
+        let mut replies = Vec::new();
+        for qtype in [RecordType::A, RecordType::AAAA] {
+            let question = Question {
+                qtype,
+                ..base.clone()
+            };
+            let reply = ask(&question).await;
+            let gone = is_gone(reply.outcome);
+            replies.push((question, reply));
+            if gone {
+                break;
+            }
+        }
+        Asked {
+            role: base.role,
+            replies,
+        }
+    }
+
+    fn is_gone(&self) -> bool {
+        self.replies.iter().any(|(_, reply)| is_gone(reply.outcome))
+    }
+
+    /// The zone that a negative answer named.
+    fn zone(&self) -> Option<Name> {
+        if self.role != Role::Authority {
+            return None;
+        }
+        self.replies.iter().find_map(|(question, reply)| {
+            let is_soa = question.qtype == RecordType::SOA && reply.outcome == Outcome::Ok;
+            if is_soa {
+                Some(question.name.clone())
+            } else {
+                reply.details.zone.clone()
+            }
+        })
+    }
+
+    fn into_probes(self) -> impl Iterator<Item = CheckProbe> {
+        self.replies.into_iter().map(|(question, reply)| CheckProbe {
+            role: question.role,
+            server: question.server,
+            outcome: reply.outcome,
+            rcode: reply.details.rcode.map(|rcode| rcode_name(rcode).into_owned()),
+            latency_ms: (reply.latency.as_secs_f64() * 1e6).round() / 1e3,
+            ttl: reply.details.ttl,
+            ede: reply.details.ede.map(|(code, text)| ExtendedError { code, text }),
+            qname: plain_name(&question.name),
+            qtype: question.qtype.to_string(),
+            authoritative: reply.details.authoritative,
+            nsid: reply.details.nsid,
+            answers: reply.details.answers,
+            transport: reply.transport,
+            packets_sent: reply.packets_sent,
+        })
+    }
+}
+
+fn is_gone(outcome: Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::Timeout | Outcome::NetUnreachable | Outcome::ConnRefused | Outcome::Void
+    )
+}
+
+async fn ask_authority(server: SocketAddr, name: &Name, zone: Option<Name>, options: &CheckOptions) -> Asked {
+    let base = Question {
+        timeout: options.authority_timeout,
+        ..Question::to_authority(server, name.clone(), RecordType::A)
+    };
+    let mut asked = Asked::addresses(base.clone()).await;
+    if asked.is_gone() {
+        return asked;
+    }
+    let apex = zone.or_else(|| asked.zone()).unwrap_or_else(|| name.clone());
+    let mut question = Question {
+        name: apex,
+        qtype: RecordType::SOA,
+        ..base
+    };
+    let mut reply = ask(&question).await;
+    // Without an apex the name itself was asked; where that is not the apex, the denial names it.
+    if let (Outcome::Nodata, Some(apex)) = (reply.outcome, reply.details.zone.clone()) {
+        question.name = apex;
+        reply = ask(&question).await;
+    }
+    asked.replies.push((question, reply));
+    asked
+}
+
+async fn ask_resolver(server: SocketAddr, name: &Name, options: &CheckOptions) -> Asked {
+    let question = Question::to_resolver(server, name.clone(), RecordType::A);
+    let (timeout, private_ok) = (options.resolver_timeout, options.private_ok);
+    Asked::addresses(Question {
+        timeout,
+        private_ok,
+        ..question
+    })
+    .await
+}
