@@ -227,7 +227,8 @@ def versions(lab):
 
 def keep(lab, out):
     """Packs the dumps under the archives' file names, gz without a name or time inside, and the timeline."""
-    moment = datetime.strptime(lab.timeline[0]["at"], "%Y-%m-%dT%H:%M:%S.%fZ").strftime("%Y%m%d.%H%M")
+    dumped = next(entry["at"] for entry in lab.timeline if entry["event"] == "table_dumped")
+    moment = datetime.strptime(dumped, "%Y-%m-%dT%H:%M:%S.%fZ").strftime("%Y%m%d.%H%M")
     for old in [*out.glob("rib.*.gz"), *out.glob("updates.*.gz")]:
         old.unlink()
     for kind in ("rib", "updates"):
