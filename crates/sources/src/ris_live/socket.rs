@@ -1,6 +1,7 @@
 //! The WebSocket side of the client: connect, subscribe, ping, notice silence, try again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
@@ -31,10 +32,10 @@ enum Broken {
     Socket(#[source] tungstenite::Error),
     #[error("closed by the server{0}")]
     Closed(String),
-    #[error("no message for {0} s")]
-    Silent(u64),
-    #[error("no sign of life for {0} s")]
-    Dead(u64),
+    #[error("no message for {0:?}")]
+    Silent(Duration),
+    #[error("no sign of life for {0:?}")]
+    Dead(Duration),
 }
 
 /// Never returns; cancel it.
@@ -133,9 +134,10 @@ async fn serve(
             }
             _ = ping.tick() => socket.send(Message::text(PING)).await.map_err(Broken::Socket)?,
             () = sleep_until(deadline) => {
-                let silent = full_feed && heard.elapsed() < limits.dead;
-                let broken = if silent { Broken::Silent } else { Broken::Dead };
-                return Err(broken(if silent { limits.silence } else { limits.dead }.as_secs()));
+                if full_feed && heard.elapsed() < limits.dead {
+                    return Err(Broken::Silent(limits.silence));
+                }
+                return Err(Broken::Dead(limits.dead));
             }
         }
     }

@@ -41,12 +41,22 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::client::system_clock;
+use crate::mrt::MrtFile;
 
 /// One MRT file, and the collector it is from (which MRT itself does not say).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServedFile {
     pub path: PathBuf,
     pub collector: String,
+}
+
+impl From<MrtFile> for ServedFile {
+    fn from(file: MrtFile) -> Self {
+        ServedFile {
+            path: file.path,
+            collector: file.collector.name().to_owned(),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
