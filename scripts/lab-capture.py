@@ -261,12 +261,12 @@ def main():
         time.sleep(QUIET_BEFORE_DUMP)
         dump(lab)
         tell_the_story(lab)
+        keep(lab, out)  # before the daemons stop, which is not part of the story
         done = True
     finally:
         lab.close()
         if not done:
             print("lab-capture: failed; configurations and logs are in " + folder, file=sys.stderr)
-    keep(lab, out)
     shutil.rmtree(folder)
     print("lab-capture: written to %s" % out)
 
