@@ -33,7 +33,7 @@ use order::Order;
 use peers::Peers;
 pub use settings::Settings;
 use table::{Row, Table};
-use watchlist::Watchlist;
+pub use watchlist::Watchlist;
 
 /// What was put aside, and why. None of it changed an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -38,7 +38,7 @@ impl Watchlist {
     }
 
     /// How `prefix`, as announced by `origin`, is looked at; `None` if nobody asks for it.
-    pub fn interest(&self, prefix: Prefix, origin: Option<Asn>) -> Option<Interest> {
+    pub(crate) fn interest(&self, prefix: Prefix, origin: Option<Asn>) -> Option<Interest> {
         if self.listed.contains(&prefix) {
             return Some(Interest::Watched);
         }
@@ -57,6 +57,11 @@ impl Watchlist {
             return Some(Interest::Subject);
         }
         self.covers.contains(&prefix).then_some(Interest::Evidence)
+    }
+
+    /// True if the user listed this prefix, a less-specific of it, or its origin by name.
+    pub fn is_watched(&self, prefix: Prefix, origin: Option<Asn>) -> bool {
+        self.lists(prefix, origin)
     }
 
     fn lists(&self, prefix: Prefix, origin: Option<Asn>) -> bool {

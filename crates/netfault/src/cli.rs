@@ -11,8 +11,10 @@ use crate::render::Format;
 /// Watches the network layer of services: withdrawn routes, failing names, and which caused which.
 #[derive(Debug, Parser)]
 #[command(name = "netfault", version, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 done, 64 wrong usage, 65 bad data, 69 something needed is unavailable, \
-70 a bug, 78 bad configuration.\n`dns check` and its like: 0 ok, 1 degraded, 2 out, 3 unknown.")]
+#[command(
+    after_help = "Exit codes: 0 done, 64 wrong usage, 65 bad data, 69 something needed is unavailable, \
+70 a bug, 78 bad configuration.\n`dns check` and its like: 0 ok, 1 degraded, 2 out, 3 unknown."
+)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -110,18 +112,23 @@ impl std::str::FromStr for Watched {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if text.contains(['/', '.', ':']) {
-            return text.parse().map(Watched::Prefix).map_err(|error: netfault_model::net::BadPrefix| error.to_string());
+            return text
+                .parse()
+                .map(Watched::Prefix)
+                .map_err(|error: netfault_model::net::BadPrefix| error.to_string());
         }
-        text.parse().map(Watched::Origin).map_err(|_| {
-            format!("'{text}' is neither a prefix (192.0.2.0/24) nor an AS number (AS64500)")
-        })
+        text.parse()
+            .map(Watched::Origin)
+            .map_err(|_| format!("'{text}' is neither a prefix (192.0.2.0/24) nor an AS number (AS64500)"))
     }
 }
 
 fn speed(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(speed) if speed > 0.0 && speed.is_finite() => Ok(speed),
-        _ => Err(format!("'{text}' is not a speed: give a number above 0, such as 1 or 60")),
+        _ => Err(format!(
+            "'{text}' is not a speed: give a number above 0, such as 1 or 60"
+        )),
     }
 }
 
@@ -195,7 +202,7 @@ pub enum ConfigCommand {
 pub enum DbCommand {
     /// Bring the tables of the store up to date.
     Migrate(ConfigArg),
-    /// Which migrations are applied, and how full the tables are.
+    /// Which migrations are applied.
     Status(ConfigArg),
     /// Run one SQL statement in the store and print the answer.
     Sql {
@@ -211,22 +218,25 @@ pub enum DbCommand {
 #[derive(Debug, Args)]
 pub struct ServeArgs {
     /// Folder of the database.
-    #[arg(default_value = ".netfault/db")]
+    #[arg(long, default_value = ".netfault/store")]
     pub dir: PathBuf,
     /// Loopback address to listen on; port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:8123", value_name = "ADDR:PORT")]
     pub listen: SocketAddr,
-    #[arg(long, default_value = "default")]
+    #[arg(long, default_value = "netfault")]
     pub user: String,
-    /// Password; a random one is printed if it is not given. `--password ''` asks for none.
+    /// Password; a random one is made, and printed in the ready line, if none is given.
     #[arg(long, env = "NETFAULT_DB_PASSWORD", hide_env_values = true)]
     pub password: Option<String>,
     /// libchdb.so; by default where `make libchdb` puts it.
     #[arg(long, value_name = "PATH", env = "LIBCHDB")]
     pub libchdb: Option<PathBuf>,
-    /// Started by `netfault run`: end when standard input ends.
+    /// Write the ready line to this file descriptor instead of standard output.
+    #[arg(long, value_name = "N", hide = true)]
+    pub ready_fd: Option<i32>,
+    /// End when standard input ends: how `netfault run` starts it.
     #[arg(long, hide = true)]
-    pub supervised: bool,
+    pub stop_with_stdin: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -252,8 +262,8 @@ pub struct RisLiveServerArgs {
     pub files: Vec<String>,
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR:PORT")]
     pub listen: SocketAddr,
-    /// Times the speed of the record, or `max`.
-    #[arg(long, default_value = "1", value_name = "N|max")]
+    /// Times the speed of the record, so many frames a second (`20000/s`), or `max`.
+    #[arg(long, default_value = "1", value_name = "N|N/s|max")]
     pub speed: String,
     /// Shift time stamps so that the first record happens now.
     #[arg(long)]

@@ -25,23 +25,38 @@ pub type Result<T, E = Failure> = std::result::Result<T, E>;
 
 impl Failure {
     pub fn usage(message: impl fmt::Display) -> Self {
-        Failure { code: Code::Usage, message: message.to_string() }
+        Failure {
+            code: Code::Usage,
+            message: message.to_string(),
+        }
     }
 
     pub fn data(message: impl fmt::Display) -> Self {
-        Failure { code: Code::Data, message: message.to_string() }
+        Failure {
+            code: Code::Data,
+            message: message.to_string(),
+        }
     }
 
     pub fn unavailable(message: impl fmt::Display) -> Self {
-        Failure { code: Code::Unavailable, message: message.to_string() }
+        Failure {
+            code: Code::Unavailable,
+            message: message.to_string(),
+        }
     }
 
     pub fn bug(message: impl fmt::Display) -> Self {
-        Failure { code: Code::Bug, message: message.to_string() }
+        Failure {
+            code: Code::Bug,
+            message: message.to_string(),
+        }
     }
 
     pub fn config(message: impl fmt::Display) -> Self {
-        Failure { code: Code::Config, message: message.to_string() }
+        Failure {
+            code: Code::Config,
+            message: message.to_string(),
+        }
     }
 
     pub fn exit_code(&self) -> ExitCode {

@@ -79,6 +79,12 @@ impl Config {
     }
 }
 
+/// The address of a DNS server as it may stand in a configuration or on the command line; port 53 if none is
+/// given.
+pub fn parse_server(text: &str) -> Result<std::net::SocketAddr, String> {
+    values::server(text, 53)
+}
+
 /// Writes the commented default. Refuses to overwrite.
 pub fn init(path: &Path) -> Result<(), ConfigError> {
     let write = || -> std::io::Result<()> {

@@ -1,0 +1,111 @@
+//! `netfault dns`: ask DNS servers, once.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use netfault_sources::dns::check::{CheckOptions, CheckReport, check};
+use serde::Serialize;
+
+use super::unwritable;
+use crate::cli::DnsCommand;
+use crate::config::parse_server;
+use crate::exit::{Failure, Result, sentence};
+use crate::render::{Column, Format, RowWriter, quiet_pipe};
+
+pub async fn dns(command: DnsCommand, format: Format) -> Result<ExitCode> {
+    let DnsCommand::Check {
+        name,
+        resolver,
+        authority,
+    } = command;
+    let options = CheckOptions {
+        resolvers: servers(&resolver)?,
+        authorities: servers(&authority)?,
+        ..CheckOptions::default()
+    };
+    let report = check(&name, &options)
+        .await
+        .map_err(|error| Failure::usage(sentence(&error)))?;
+    quiet_pipe(print(&report, format)).map_err(unwritable)?;
+    Ok(ExitCode::from(report.verdict.exit_code()))
+}
+
+fn servers(texts: &[String]) -> Result<Vec<SocketAddr>> {
+    texts
+        .iter()
+        .map(|text| parse_server(text).map_err(Failure::usage))
+        .collect()
+}
+
+/// One row of the table: JSON has the whole report instead.
+#[derive(Serialize)]
+struct Row<'a> {
+    role: &'static str,
+    server: SocketAddr,
+    question: String,
+    outcome: &'static str,
+    rcode: Option<&'a str>,
+    latency_ms: f64,
+    ttl: Option<u32>,
+    ede: Option<String>,
+    answers: String,
+}
+
+fn print(report: &CheckReport, format: Format) -> std::io::Result<()> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    if matches!(format, Format::Json | Format::Ndjson) {
+        return writeln!(out, "{}", serde_json::to_string(report)?);
+    }
+    let columns = [
+        ("role", "role"),
+        ("server", "server"),
+        ("question", "question"),
+        ("outcome", "outcome"),
+        ("rcode", "rcode"),
+        ("latency_ms", "ms"),
+        ("ttl", "TTL"),
+        ("ede", "EDE"),
+        ("answers", "answers"),
+    ];
+    let right = ["latency_ms", "ttl"];
+    let columns = columns.map(|(key, title)| {
+        if right.contains(&key) {
+            Column::right(key, title)
+        } else {
+            Column::left(key, title)
+        }
+    });
+    let mut writer = RowWriter::new(&mut out, format, columns.to_vec());
+    for probe in &report.probes {
+        writer.row(&Row {
+            role: match probe.role {
+                netfault_model::Role::Authority => "authority",
+                netfault_model::Role::Resolver => "resolver",
+            },
+            server: probe.server,
+            question: format!("{} {}", probe.qname, probe.qtype),
+            outcome: probe.outcome.name(),
+            rcode: probe.rcode.as_deref(),
+            latency_ms: (probe.latency_ms * 10.0).round() / 10.0,
+            ttl: probe.ttl,
+            ede: probe
+                .ede
+                .as_ref()
+                .map(|ede| format!("{} {}", ede.code, ede.text).trim_end().to_owned()),
+            answers: shorten(&probe.answers.join(" "), 60),
+        })?;
+    }
+    writer.finish()?;
+    if format == Format::Table {
+        writeln!(out, "{} is {}", report.name, report.verdict.name())?;
+    }
+    Ok(())
+}
+
+fn shorten(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most - 1).chain(['…']).collect()
+}

@@ -1,0 +1,200 @@
+//! The path of every input, live or replayed: store, engine, printer, alerts. Sources and sinks differ; this
+//! does not.
+
+use std::io::Write;
+
+use netfault_alerts::{Notice, Open};
+use netfault_engine::{Engine, Watchlist};
+use netfault_model::{Arrival, Input, Output, Time};
+use netfault_store::Writer;
+
+use crate::config::{Config, Updates};
+use crate::exit::{Failure, Result};
+use crate::render::{EventWriter, quiet_pipe};
+
+/// Where outputs go. What is absent is not asked for.
+pub struct Sinks<W: Write> {
+    pub printer: Option<EventWriter<W>>,
+    pub recorder: Option<Recorder>,
+    pub notifier: Option<Notifier>,
+}
+
+/// Rows for ClickHouse.
+pub struct Recorder {
+    pub writer: Writer,
+    /// Which single updates are kept.
+    pub updates: Updates,
+    pub watchlist: Watchlist,
+}
+
+/// Turns transitions into notices, and hands them over.
+pub struct Notifier {
+    pub open: Open,
+    pub send: Box<dyn FnMut(Vec<Notice>) + Send>,
+}
+
+/// What went through.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    pub updates: u64,
+    pub routes: u64,
+    pub probes: u64,
+    pub gaps: u64,
+    pub transitions: u64,
+    pub first: Option<Time>,
+    pub last: Option<Time>,
+}
+
+pub struct Pipeline<W: Write> {
+    engine: Engine,
+    sinks: Sinks<W>,
+    outputs: Vec<Output>,
+    pub counts: Counts,
+    /// The reader of standard output is still there.
+    heard: bool,
+}
+
+impl<W: Write> Pipeline<W> {
+    pub fn new(config: &Config, sinks: Sinks<W>) -> Self {
+        let engine = Engine::new(
+            config.detect.clone(),
+            config.dns.detect.clone(),
+            config.watch.clone(),
+        );
+        Pipeline {
+            engine,
+            sinks,
+            outputs: Vec::new(),
+            counts: Counts::default(),
+            heard: true,
+        }
+    }
+
+    /// Takes inputs in arrival order. False if nobody listens any more.
+    pub fn take(&mut self, inputs: impl IntoIterator<Item = Input>) -> Result<bool> {
+        for input in inputs {
+            self.count(&input);
+            if let Some(recorder) = &self.sinks.recorder {
+                recorder.input(&input);
+            }
+            self.engine.push(input, &mut self.outputs);
+        }
+        self.deliver()?;
+        Ok(self.heard || self.sinks.recorder.is_some() || self.sinks.notifier.is_some())
+    }
+
+    /// The input has ended: settles what is held, and gives the sinks back for closing.
+    pub fn finish(mut self, until: Option<Time>) -> Result<(Counts, Option<Writer>)> {
+        self.engine.finish(until, &mut self.outputs);
+        self.deliver()?;
+        let stats = self.engine.stats();
+        let (prefixes, sessions) = self.engine.size();
+        tracing::debug!(?stats, prefixes, sessions, "engine");
+        if stats.quarantined + stats.late + stats.older > 0 {
+            tracing::info!(
+                quarantined = stats.quarantined,
+                late = stats.late,
+                older_than_their_session = stats.older,
+                "messages put aside for their time stamps"
+            );
+        }
+        if self.heard
+            && let Some(printer) = self.sinks.printer.take()
+        {
+            quiet_pipe(printer.finish()).map_err(unwritable)?;
+        }
+        Ok((self.counts, self.sinks.recorder.map(|recorder| recorder.writer)))
+    }
+
+    pub fn writer(&self) -> Option<&Writer> {
+        self.sinks.recorder.as_ref().map(|recorder| &recorder.writer)
+    }
+
+    /// Shows what has been printed so far.
+    pub fn flush(&mut self) -> Result<()> {
+        if let Some(printer) = self.sinks.printer.as_mut().filter(|_| self.heard) {
+            self.heard = quiet_pipe(printer.flush()).map_err(unwritable)?;
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, input: &Input) {
+        match input {
+            Input::Update(update) => self.counts.updates += u64::from(update.arrival == Arrival::InTime),
+            Input::Rib(_) => self.counts.routes += 1,
+            Input::Probe(_) => self.counts.probes += 1,
+            _ => {}
+        }
+        if !matches!(input, Input::Gap(_) | Input::Tick(_)) {
+            let at = input.at();
+            self.counts.first = Some(self.counts.first.map_or(at, |first| first.min(at)));
+            self.counts.last = self.counts.last.max(Some(at));
+        }
+    }
+
+    fn deliver(&mut self) -> Result<()> {
+        let mut notices = Vec::new();
+        for output in self.outputs.drain(..) {
+            match &output {
+                Output::Transition(_) => self.counts.transitions += 1,
+                Output::Gap(_) => self.counts.gaps += 1,
+                Output::Feed(_) => {}
+            }
+            if let Some(recorder) = &self.sinks.recorder {
+                recorder.output(&output);
+            }
+            if let (Some(notifier), Output::Transition(transition)) = (&mut self.sinks.notifier, &output) {
+                notices.extend(netfault_alerts::from_transition(transition, &mut notifier.open));
+            }
+            if let Some(printer) = self.sinks.printer.as_mut().filter(|_| self.heard) {
+                self.heard = quiet_pipe(printer.write(&output)).map_err(unwritable)?;
+            }
+        }
+        if let Some(notifier) = self.sinks.notifier.as_mut().filter(|_| !notices.is_empty()) {
+            (notifier.send)(notices);
+        }
+        Ok(())
+    }
+}
+
+impl Recorder {
+    fn input(&self, input: &Input) {
+        match input {
+            Input::Update(update) => match self.updates {
+                Updates::All => self.writer.update(update),
+                Updates::Watched if self.concerns(update) => self.writer.update(update),
+                Updates::Watched | Updates::None => {}
+            },
+            Input::Probe(probe) => self.writer.probe(probe),
+            _ => {}
+        }
+    }
+
+    /// A message is kept whole if any of its prefixes is watched.
+    fn concerns(&self, update: &netfault_model::Update) -> bool {
+        let origin = update
+            .announcement
+            .as_ref()
+            .and_then(|announcement| announcement.origin);
+        update
+            .withdrawn()
+            .iter()
+            .any(|nlri| self.watchlist.is_watched(nlri.prefix, None))
+            || update
+                .announced()
+                .iter()
+                .any(|nlri| self.watchlist.is_watched(nlri.prefix, origin))
+    }
+
+    fn output(&self, output: &Output) {
+        match output {
+            Output::Transition(transition) => self.writer.transition(transition),
+            Output::Feed(feed) => self.writer.feed(feed),
+            Output::Gap(gap) => self.writer.gap(gap),
+        }
+    }
+}
+
+fn unwritable(error: std::io::Error) -> Failure {
+    Failure::unavailable(format_args!("standard output cannot be written: {error}"))
+}

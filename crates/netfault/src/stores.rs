@@ -1,0 +1,103 @@
+//! The ClickHouse of the configuration: a server somewhere, or the embedded engine as a child process.
+
+use std::time::Duration;
+
+use netfault_store::embedded::{Supervised, SupervisedOptions};
+use netfault_store::{Client, StoreError, StoreTarget, migrate};
+
+use crate::config::{Config, Engine, Store};
+use crate::exit::{Failure, Result, sentence};
+
+/// A store that answers. The embedded engine lives as long as this does.
+pub struct OpenStore {
+    pub target: StoreTarget,
+    supervised: Option<Supervised>,
+}
+
+/// The store section, or why there is nothing to ask.
+pub fn section(config: &Config) -> Result<&Store> {
+    config.store.as_ref().ok_or_else(|| {
+        Failure::config("the configuration has no store: give `store.embedded: DIR` or `store.url: http://…`")
+    })
+}
+
+impl OpenStore {
+    /// Starts the embedded engine if that is what is configured; a server is not asked yet.
+    pub async fn open(store: &Store) -> Result<Self> {
+        match &store.engine {
+            Engine::Server { url, user, password } => Ok(OpenStore {
+                target: StoreTarget {
+                    url: url.clone(),
+                    user: user.clone(),
+                    password: password
+                        .as_ref()
+                        .map(|secret| secret.reveal().to_owned())
+                        .unwrap_or_default(),
+                    database: store.database.clone(),
+                },
+                supervised: None,
+            }),
+            Engine::Embedded { dir, listen, libchdb } => {
+                let mut options = SupervisedOptions::new(dir);
+                options.listen = *listen;
+                options.libchdb = libchdb.clone();
+                let supervised = Supervised::start(options)
+                    .await
+                    .map_err(|error| Failure::unavailable(sentence(&error)))?;
+                Ok(OpenStore {
+                    target: StoreTarget {
+                        url: supervised.url().to_owned(),
+                        user: supervised.user().to_owned(),
+                        password: supervised.password().to_owned(),
+                        database: store.database.clone(),
+                    },
+                    supervised: Some(supervised),
+                })
+            }
+        }
+    }
+
+    /// Brings the tables up to date, and connects.
+    pub async fn migrated(&self) -> Result<Client> {
+        let server = Client::connect_server(&self.target)
+            .await
+            .map_err(store_failure)?;
+        let applied = migrate::apply(&server)
+            .await
+            .map_err(|error| Failure::unavailable(sentence(&error)))?;
+        tracing::debug!(migrations = applied.len(), "tables are up to date");
+        Client::connect(&self.target).await.map_err(store_failure)
+    }
+
+    /// A server may still be down when the service starts: it tries again, and the spool keeps what comes.
+    /// A refusal that waiting does not mend ends it.
+    pub async fn migrated_when_up(&self) -> Result<Client> {
+        let mut wait = Duration::from_secs(1);
+        loop {
+            match Client::connect_server(&self.target).await {
+                Err(error) if netfault_store::is_retryable(&error) => {
+                    tracing::warn!(
+                        "{}; trying again in {} s, the spool keeps what comes",
+                        sentence(&error),
+                        wait.as_secs()
+                    );
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(Duration::from_secs(30));
+                }
+                Err(error) => return Err(store_failure(error)),
+                Ok(_) => return self.migrated().await,
+            }
+        }
+    }
+
+    /// Ends the embedded engine in good order.
+    pub async fn close(self) {
+        if let Some(supervised) = self.supervised {
+            supervised.shutdown().await;
+        }
+    }
+}
+
+pub fn store_failure(error: StoreError) -> Failure {
+    Failure::unavailable(sentence(&error))
+}
