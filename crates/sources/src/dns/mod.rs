@@ -23,3 +23,6 @@ pub mod resolv_conf;
 pub mod schedule;
 mod transport;
 pub mod wire;
+
+/// The wire library's own names and types, for callers that make plans and questions.
+pub use hickory_proto::rr::{Name, RecordType};
