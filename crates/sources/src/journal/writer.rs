@@ -1,7 +1,7 @@
 //! Writing a journal. Synchronous and without threads: the owner calls [`Writer::sync`] every second.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -68,6 +68,8 @@ struct Segment {
     bytes: u64,
     since: Instant,
     dirty: bool,
+    /// A fault left half a block at the end: nothing that follows in this file could be read.
+    is_torn: bool,
 }
 
 impl std::fmt::Debug for Writer {
@@ -239,10 +241,14 @@ impl Writer {
             self.segment = Some(self.new_segment(first)?);
             self.delete_old();
         }
-        match &mut self.segment {
-            Some(segment) => segment.write(header, &payload),
-            None => Ok(()),
+        let Some(segment) = &mut self.segment else {
+            return Ok(());
+        };
+        let done = segment.write(header, &payload);
+        if segment.is_torn {
+            self.segment = None;
         }
+        done
     }
 
     fn new_segment(&self, first: u64) -> Result<Segment, WriteError> {
@@ -266,6 +272,7 @@ impl Writer {
                 bytes: MAGIC.len() as u64,
                 since: Instant::now(),
                 dirty: true,
+                is_torn: false,
             }),
             Err(source) => Err(WriteError::Io { path, source }),
         }
@@ -327,18 +334,15 @@ impl Drop for Writer {
 impl Segment {
     /// All or nothing: after a fault the file ends where it ended before, so later blocks can be read.
     fn write(&mut self, header: Header, payload: &[u8]) -> Result<(), WriteError> {
-        let io = |path: &Path, source| WriteError::Io {
-            path: path.to_owned(),
-            source,
-        };
         self.dirty = true;
         if let Err(source) = write_both(&mut self.file, &header.to_bytes(), payload) {
-            self.file
-                .set_len(self.bytes)
-                .map_err(|source| io(&self.path, source))?;
-            std::io::Seek::seek(&mut self.file, std::io::SeekFrom::Start(self.bytes))
-                .map_err(|source| io(&self.path, source))?;
-            return Err(io(&self.path, source));
+            let cut = self.file.set_len(self.bytes);
+            let back = cut.and_then(|()| self.file.seek(SeekFrom::Start(self.bytes)));
+            self.is_torn = back.is_err();
+            return Err(WriteError::Io {
+                path: self.path.clone(),
+                source,
+            });
         }
         self.bytes += (HEADER + payload.len()) as u64;
         Ok(())
