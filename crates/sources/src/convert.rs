@@ -70,23 +70,30 @@ impl Converter {
         encoding: Encoding,
         emit: &mut impl FnMut(Input),
     ) -> Converted {
-        let update = match bgp::Update::parse(body, encoding) {
-            Ok(update) => update,
-            Err(error) => {
-                return Converted {
-                    error: Some(error),
-                    ..Converted::default()
-                };
-            }
-        };
+        match bgp::Update::parse(body, encoding) {
+            Ok(update) => self.parsed(session, &update, emit),
+            Err(error) => Converted {
+                error: Some(error),
+                ..Converted::default()
+            },
+        }
+    }
+
+    /// An UPDATE that has been parsed, whole or cut.
+    pub fn parsed(
+        &mut self,
+        session: Session,
+        update: &bgp::Update<'_>,
+        emit: &mut impl FnMut(Input),
+    ) -> Converted {
         let mut done = Converted {
             other_families: update.other_families(),
             ..Converted::default()
         };
         self.nlri.clear();
-        self.take_withdrawn(&update, &mut done);
+        self.take_withdrawn(update, &mut done);
         let announced_from = self.nlri.len();
-        let announcement = self.take_announced(&update, &mut done);
+        let announcement = self.take_announced(update, &mut done);
         if !self.nlri.is_empty() {
             emit(Input::Update(Update {
                 at: session.at,
@@ -115,6 +122,7 @@ impl Converter {
         for nlri in update.withdrawn() {
             match nlri {
                 Ok(nlri) => self.nlri.push(nlri),
+                Err(_) if update.is_cut() => {}
                 Err(error) => {
                     done.fault(error, self.nlri.len());
                     self.nlri.clear();
@@ -130,6 +138,7 @@ impl Converter {
         for nlri in update.announced() {
             match nlri {
                 Ok(nlri) => self.nlri.push(nlri),
+                Err(_) if update.is_cut() => {}
                 Err(broken) => error = error.or(Some(broken)),
             }
         }

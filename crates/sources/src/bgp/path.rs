@@ -91,6 +91,15 @@ pub struct AsPath<'a> {
 }
 
 impl<'a> AsPath<'a> {
+    /// The path of a route that nobody has passed on.
+    pub const EMPTY: AsPath<'static> = AsPath {
+        own: Segments {
+            bytes: &[],
+            as4: true,
+        },
+        as4: None,
+    };
+
     /// `as_path` has AS numbers of four octets if `wide`; then `as4_path` is not looked at, as a speaker
     /// of four octets must not send it (RFC 6793 §4.1).
     pub(super) fn new(as_path: &'a [u8], as4_path: Option<&'a [u8]>, wide: bool) -> Self {

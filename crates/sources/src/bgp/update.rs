@@ -115,6 +115,7 @@ pub struct Update<'a> {
     unreach: Mp<'a>,
     reach_error: Option<Malformed>,
     unreach_error: Option<Malformed>,
+    is_cut: bool,
 }
 
 impl<'a> Update<'a> {
@@ -125,16 +126,42 @@ impl<'a> Update<'a> {
     /// [`Malformed::WithdrawnLength`], [`Malformed::AttributesLength`].
     pub fn parse(mut body: &'a [u8], encoding: Encoding) -> Result<Self, Malformed> {
         let withdrawn = sized(&mut body).ok_or(Malformed::WithdrawnLength)?;
-        let attributes = Attributes::parse(sized(&mut body).ok_or(Malformed::AttributesLength)?);
+        let attributes = sized(&mut body).ok_or(Malformed::AttributesLength)?;
+        Ok(Self::of_fields(encoding, withdrawn, attributes, body))
+    }
+
+    /// The beginning of a message whose end an archive's writer left out. What stands before the cut is as
+    /// the peer sent it, so it is read: withdrawn routes, and announced ones if the attributes are whole.
+    pub fn parse_cut(body: &'a [u8], encoding: Encoding) -> Self {
+        let mut rest = body;
+        let (withdrawn, attributes, nlri) = match sized(&mut rest) {
+            None => (body.get(2..).unwrap_or_default(), None, &[][..]),
+            Some(withdrawn) => (withdrawn, sized(&mut rest), rest),
+        };
+        let nlri = if attributes.is_some() { nlri } else { &[] };
+        Update {
+            is_cut: true,
+            ..Self::of_fields(encoding, withdrawn, attributes.unwrap_or_default(), nlri)
+        }
+    }
+
+    /// True if the message goes on where the bytes end: its last prefix may be missing.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    fn of_fields(encoding: Encoding, withdrawn: &'a [u8], attributes: &'a [u8], nlri: &'a [u8]) -> Self {
+        let attributes = Attributes::parse(attributes);
         let mut update = Update {
             encoding,
             withdrawn,
-            nlri: body,
+            nlri,
             attributes,
             reach: Mp::None,
             unreach: Mp::None,
             reach_error: attributes.error,
             unreach_error: None,
+            is_cut: false,
         };
         if let Some(value) = attributes.reach {
             match mp_reach(value) {
@@ -148,7 +175,7 @@ impl<'a> Update<'a> {
                 None => update.unreach_error = Some(Malformed::MpUnreach),
             }
         }
-        Ok(update)
+        update
     }
 
     /// Withdrawn unicast routes: IPv4 of the message, then MP_UNREACH_NLRI.
@@ -190,7 +217,11 @@ impl<'a> Update<'a> {
     /// The family whose End-of-RIB this is (RFC 4724 §2): an UPDATE with nothing in it, or with nothing
     /// but an empty MP_UNREACH_NLRI. End-of-RIB of other families gives `None`.
     pub fn end_of_rib(&self) -> Option<Family> {
-        if !self.withdrawn.is_empty() || !self.nlri.is_empty() || self.attributes.error.is_some() {
+        if self.is_cut
+            || !self.withdrawn.is_empty()
+            || !self.nlri.is_empty()
+            || self.attributes.error.is_some()
+        {
             return None;
         }
         match (self.attributes.count, self.unreach) {

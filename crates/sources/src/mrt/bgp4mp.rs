@@ -26,6 +26,14 @@ pub enum Envelope<'a> {
     },
     /// States of the session (RFC 4271 §8.2.2), 6 is Established.
     StateChange { from: FarEnd, old: u16, new: u16 },
+    /// An UPDATE whose end is missing: old Zebra cut messages so that their records had 4,096 octets.
+    Cut {
+        from: FarEnd,
+        encoding: Encoding,
+        body: &'a [u8],
+    },
+    /// A message of this peer that cannot be read.
+    Bad { from: FarEnd, error: Malformed },
     /// OPEN, NOTIFICATION, KEEPALIVE, ROUTE-REFRESH: nothing about routes.
     Other,
     /// Sent by the collector itself (RFC 6396 §4.4.5): says nothing about what the peer holds.
@@ -43,8 +51,6 @@ pub enum BadEnvelope {
     Subtype,
     #[error("UPDATE of type 5 does not fill its record (RFC 6396 §B.2.1)")]
     Update,
-    #[error(transparent)]
-    Message(#[from] Malformed),
 }
 
 /// Reads the envelope of a record of type 5, BGP4MP or BGP4MP_ET.
@@ -77,15 +83,27 @@ fn bgp4mp(subtype: u16, mut body: &[u8]) -> Result<Envelope<'_>, BadEnvelope> {
         return Ok(Envelope::Other);
     }
     let from = peer(&mut body, as4)?;
-    let message = Message::parse(body)?;
-    // Octets after the message mean that the record's length is wrong, or the message's.
-    if message.body.len() + message::HEADER_LEN != body.len() {
-        return Err(Malformed::Length.into());
-    }
-    if local {
-        return Ok(Envelope::Local);
-    }
+    let encoding = Encoding { as4, add_path };
+    let message = match Message::parse(body) {
+        // Octets after the message mean that the record's length is wrong, or the message's.
+        Ok(message) if message.body.len() + message::HEADER_LEN == body.len() => message,
+        Ok(_) => {
+            return Ok(Envelope::Bad {
+                from,
+                error: Malformed::Length,
+            });
+        }
+        Err(Malformed::Length) if is_cut_update(body) && !local => {
+            return Ok(Envelope::Cut {
+                from,
+                encoding,
+                body: body.get(message::HEADER_LEN..).unwrap_or_default(),
+            });
+        }
+        Err(error) => return Ok(Envelope::Bad { from, error }),
+    };
     Ok(match message.kind {
+        _ if local => Envelope::Local,
         Kind::Update => Envelope::Update {
             from,
             encoding: Encoding { as4, add_path },
@@ -93,6 +111,14 @@ fn bgp4mp(subtype: u16, mut body: &[u8]) -> Result<Envelope<'_>, BadEnvelope> {
         },
         _ => Envelope::Other,
     })
+}
+
+/// An UPDATE (type 2) that claims more octets than there are.
+fn is_cut_update(message: &[u8]) -> bool {
+    let Some(&[high, low, kind]) = message.get(16..19) else {
+        return false;
+    };
+    kind == 2 && usize::from(u16::from_be_bytes([high, low])) > message.len()
 }
 
 /// AS numbers of both ends, interface, family, addresses of both ends.

@@ -60,7 +60,23 @@ struct Damage {
 }
 
 /// A record that could not be read whole, until its end is known to be a boundary.
-type Suspect = (Cow<'static, str>, u64);
+#[derive(Debug)]
+struct Suspect {
+    reason: Cow<'static, str>,
+    /// Whose record it is, and when, if its envelope tells.
+    of: Option<(Peer, Time)>,
+    lost: u64,
+}
+
+impl Suspect {
+    fn new(error: impl ToString, lost: u64) -> Self {
+        Suspect {
+            reason: Cow::Owned(error.to_string()),
+            of: None,
+            lost,
+        }
+    }
+}
 
 pub struct Decoder {
     origin: Origin,
@@ -78,9 +94,8 @@ pub struct Decoder {
     damage: Option<Damage>,
     /// What an unfinished record at the end means.
     end: Cow<'static, str>,
-    /// The peers of the dump, and when it was made.
+    /// The peers of the dump.
     peers: Vec<FarEnd>,
-    dump_at: Option<Time>,
     converter: Converter,
     out: Batches,
     counts: Counts,
@@ -100,7 +115,6 @@ impl Decoder {
             damage: None,
             end: Cow::Borrowed("stream ends inside a record"),
             peers: Vec::new(),
-            dump_at: None,
             converter: Converter::default(),
             out: Batches {
                 open: Vec::new(),
@@ -236,8 +250,20 @@ impl Decoder {
         else {
             return Taken::Need(record.size + HEADER_LEN);
         };
-        if let Some((reason, lost)) = self.suspect.take() {
-            self.note_damage(self.offset, reason, is_followed.then_some(lost));
+        match self.suspect.take() {
+            Some(Suspect {
+                reason,
+                of: Some((peer, at)),
+                ..
+            }) if is_followed => {
+                self.good_record(at);
+                self.salvage(record);
+                self.gap(Some(peer), (Some(at), Some(at)), self.offset, &reason, None);
+            }
+            Some(suspect) => {
+                self.note_damage(self.offset, suspect.reason, is_followed.then_some(suspect.lost))
+            }
+            None => {}
         }
         if is_followed { Taken::Next } else { Taken::Search }
     }
@@ -247,12 +273,23 @@ impl Decoder {
             frame::TYPE_BGP | frame::TYPE_BGP4MP | frame::TYPE_BGP4MP_ET => self.message(record),
             frame::TYPE_TABLE_DUMP => self.table_dump(record),
             frame::TYPE_TABLE_DUMP_V2 => self.table_dump_v2(record),
-            kind => Err((Cow::Owned(format!("unsupported record type {kind}")), 1)),
+            kind => Err(Suspect::new(format_args!("unsupported record type {kind}"), 1)),
         }
     }
 
     fn message(&mut self, record: &Record<'_>) -> Result<(), Suspect> {
-        let envelope = bgp4mp::envelope(record).map_err(|error| (Cow::Owned(error.to_string()), 1))?;
+        let envelope = bgp4mp::envelope(record).map_err(|error| Suspect::new(error, 1))?;
+        let suspect = |from, error: bgp::Malformed| Suspect {
+            of: Some(from),
+            ..Suspect::new(error, 1)
+        };
+        match envelope {
+            Envelope::Bad { from, error } => return Err(suspect((self.peer(from), record.at), error)),
+            Envelope::Cut { from, .. } => {
+                return Err(suspect((self.peer(from), record.at), bgp::Malformed::Length));
+            }
+            _ => {}
+        }
         self.good_record(record.at);
         match envelope {
             Envelope::Update { from, encoding, body } => {
@@ -286,42 +323,63 @@ impl Decoder {
                     state,
                 }));
             }
+            Envelope::Bad { .. } | Envelope::Cut { .. } => {} // returned above
             Envelope::Other => self.counts.other_messages += 1,
             Envelope::Local => self.counts.local_messages += 1,
         }
         Ok(())
     }
 
+    /// What is left of an UPDATE whose end is missing.
+    fn salvage(&mut self, record: &Record<'_>) {
+        if let Ok(Envelope::Cut { from, encoding, body }) = bgp4mp::envelope(record) {
+            let session = self.session(from, record.at);
+            let update = bgp::Update::parse_cut(body, encoding);
+            let out = &mut self.out;
+            // Its faults are those of the cut, which is told.
+            self.converter
+                .parsed(session, &update, &mut |input| out.push(input));
+        }
+    }
+
+    fn session(&self, from: FarEnd, at: Time) -> Session {
+        let arrival = self
+            .origin
+            .interval
+            .map_or(Arrival::InTime, |interval| interval.judge(at));
+        Session {
+            at,
+            peer: self.peer(from),
+            arrival,
+        }
+    }
+
     fn table_dump(&mut self, record: &Record<'_>) -> Result<(), Suspect> {
-        let at = *self.dump_at.get_or_insert(record.at);
-        let mut routes = Routes::new(&self.origin, &mut self.converter, &mut self.out, at);
+        let mut routes = Routes::new(&self.origin, &mut self.converter, &mut self.out, record.at);
         let result = rib::v1_entries(record.header.subtype, record.body, |entry| routes.push(&entry));
         let fault = routes.fault;
         self.counts.rib_routes += routes.count;
         self.end_rib_record(record, fault);
-        result.map_err(|error| (Cow::Owned(error.to_string()), 1))
+        result.map_err(|error| Suspect::new(error, 1))
     }
 
     fn table_dump_v2(&mut self, record: &Record<'_>) -> Result<(), Suspect> {
-        let unknown = || (Cow::Borrowed("unsupported record subtype"), 1);
+        let unknown = || Suspect::new("unsupported record subtype", 1);
         match V2::of(record.header.subtype).ok_or_else(unknown)? {
             V2::PeerIndex => {
-                self.peers =
-                    rib::peer_index(record.body).map_err(|error| (Cow::Owned(error.to_string()), 1))?;
-                self.dump_at = Some(record.at);
+                self.peers = rib::peer_index(record.body).map_err(|error| Suspect::new(error, 1))?;
                 self.good_record(record.at);
                 Ok(())
             }
             V2::Unicast { family, add_path } => {
-                let at = *self.dump_at.get_or_insert(record.at);
-                let mut routes = Routes::new(&self.origin, &mut self.converter, &mut self.out, at);
+                let mut routes = Routes::new(&self.origin, &mut self.converter, &mut self.out, record.at);
                 let result = rib::v2_entries(record.body, family, add_path, &self.peers, |entry| {
                     routes.push(&entry)
                 });
                 let fault = routes.fault;
                 self.counts.rib_routes += routes.count;
                 self.end_rib_record(record, fault);
-                result.map_err(|(error, lost)| (Cow::Owned(error.to_string()), lost))
+                result.map_err(|(error, lost)| Suspect::new(error, lost))
             }
             V2::Other => {
                 self.counts.other_families += 1;
@@ -347,21 +405,39 @@ impl Decoder {
     }
 
     fn gap_of(&mut self, peer: Peer, at: Time, error: bgp::Malformed, lost: u64) {
-        self.counts.gaps += 1;
         let lost = if error.effect() == bgp::Effect::Attribute {
             Some(0)
         } else {
             Some(lost).filter(|&n| n > 0)
         };
+        self.gap(
+            Some(peer),
+            (Some(at), Some(at)),
+            self.offset,
+            &error.to_string(),
+            lost,
+        );
+    }
+
+    /// A hole, in its place in the stream.
+    fn gap(
+        &mut self,
+        peer: Option<Peer>,
+        (from, to): (Option<Time>, Option<Time>),
+        offset: u64,
+        reason: &str,
+        lost: Option<u64>,
+    ) {
+        self.counts.gaps += 1;
         self.out.push(Input::Gap(Gap {
-            at,
+            at: from.or(self.origin.starts).or(to).unwrap_or_default(),
             source: GapSource::Mrt,
             collector: Some(self.origin.collector),
-            peer: Some(peer),
-            from: Some(at),
-            to: Some(at),
-            offset: Some(self.offset),
-            reason: Cow::Owned(format!("{error} in {}", self.origin.file)),
+            peer,
+            from,
+            to,
+            offset: Some(offset),
+            reason: Cow::Owned(format!("{reason} in {}", self.origin.file)),
             lost,
         }));
     }
@@ -390,20 +466,15 @@ impl Decoder {
     }
 
     fn end_damage(&mut self, next: Option<Time>) {
-        let Some(damage) = self.damage.take() else { return };
-        self.counts.gaps += 1;
-        let at = self.last.or(self.origin.starts).or(next).unwrap_or_default();
-        self.out.push(Input::Gap(Gap {
-            at,
-            source: GapSource::Mrt,
-            collector: Some(self.origin.collector),
-            peer: None,
-            from: self.last,
-            to: next,
-            offset: Some(damage.offset),
-            reason: Cow::Owned(format!("{} in {}", damage.reason, self.origin.file)),
-            lost: damage.lost,
-        }));
+        if let Some(damage) = self.damage.take() {
+            self.gap(
+                None,
+                (self.last, next),
+                damage.offset,
+                &damage.reason,
+                damage.lost,
+            );
+        }
     }
 }
 
@@ -501,7 +572,8 @@ pub fn is_sound(record: &Record<'_>) -> bool {
         },
         _ => match bgp4mp::envelope(record) {
             Ok(Envelope::Update { encoding, body, .. }) => bgp4mp::is_sound_update(body, encoding),
-            other => other.is_ok(),
+            Ok(Envelope::Bad { .. } | Envelope::Cut { .. }) | Err(_) => false,
+            Ok(_) => true,
         },
     }
 }

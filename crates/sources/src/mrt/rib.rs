@@ -14,7 +14,7 @@ use netfault_model::{Asn, Family, Nlri, Prefix};
 
 use super::bgp4mp::FarEnd;
 use super::frame::TYPE_TABLE_DUMP_V2;
-use crate::bgp::{Attributes, Malformed};
+use crate::bgp::{AsPath, Attributes, Malformed};
 
 /// One route of a dump, its attributes still in wire form.
 #[derive(Clone, Copy, Debug)]
@@ -236,15 +236,16 @@ pub fn is_four_octets_short(subtype: u16, body: &[u8]) -> bool {
 }
 
 /// The path of an entry. Attributes of a dump are those of an UPDATE, but for MP_REACH_NLRI, which holds
-/// only a next hop (RFC 6396 §4.3.4) and is not looked at.
+/// only a next hop (RFC 6396 §4.3.4) and is not looked at. A route of the collector's own has no AS_PATH;
+/// its path is empty.
 ///
 /// # Errors
-/// [`Malformed`] if the list breaks off or has no AS_PATH.
-pub fn path<'a>(entry: &Entry<'a>) -> Result<crate::bgp::AsPath<'a>, Malformed> {
+/// [`Malformed`] if the list breaks off.
+pub fn path<'a>(entry: &Entry<'a>) -> Result<AsPath<'a>, Malformed> {
     let attributes = Attributes::parse(entry.attributes);
     match attributes.error() {
         Some(error) => Err(error),
-        None => attributes.path(entry.as4).ok_or(Malformed::NoAsPath),
+        None => Ok(attributes.path(entry.as4).unwrap_or(AsPath::EMPTY)),
     }
 }
 
