@@ -37,4 +37,6 @@ ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(at)
 ORDER BY (subject_type, subject, at, id)
 TTL ingested_at + INTERVAL 400 DAY
-SETTINGS non_replicated_deduplication_window = 10000, ttl_only_drop_parts = 1;
+SETTINGS non_replicated_deduplication_window = 10000, ttl_only_drop_parts = 1,
+    -- Few rows that must not be lost: a power failure after the answer costs none.
+    fsync_after_insert = 1, fsync_part_directory = 1;

@@ -115,10 +115,6 @@ impl Spool {
             .sum()
     }
 
-    pub fn dir(&self) -> &Path {
-        &self.dir
-    }
-
     pub fn committed(&self) -> u64 {
         self.committed
     }
@@ -203,7 +199,7 @@ mod tests {
 
     fn put(spool: &mut Spool, body: &[u8]) -> Segment {
         let segment = Segment::new(spool.take_number(), Table::Transitions, 1, 0, 0, body);
-        segment.store(spool.dir(), body).unwrap();
+        segment.store(&spool.dir, body).unwrap();
         spool.add(segment);
         segment
     }

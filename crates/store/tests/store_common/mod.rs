@@ -1,0 +1,226 @@
+//! What the store's tests share: the real embedded engine in a process of its own, and rows to store.
+//!
+//! The engine runs as this very test program, called again with the name of its `child_db` test.
+#![allow(dead_code)] // each test binary uses its own part
+
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use netfault_model::*;
+use netfault_store::{Client, StoreTarget, migrate};
+
+/// True if the engine's library is here; says in one line what is skipped otherwise.
+pub fn engine_is_here(test: &str) -> bool {
+    match netfault_store::embedded::find(None) {
+        Ok(_) => true,
+        Err(error) => {
+            println!("SKIPPED: {error}: {test}");
+            false
+        }
+    }
+}
+
+/// The body of every test binary's `child_db`.
+pub fn serve_db() {
+    let Ok(dir) = std::env::var("NETFAULT_TEST_DB") else {
+        return;
+    };
+    let mut options = netfault_store::embedded::ServeOptions::new(dir);
+    options.listen = std::env::var("NETFAULT_TEST_LISTEN").unwrap().parse().unwrap();
+    options.password = Some("secret".to_owned());
+    options.stop_with_stdin = true;
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime
+        .block_on(netfault_store::embedded::serve(options))
+        .unwrap();
+}
+
+/// A database process that can be killed and started again at the same address.
+pub struct Db {
+    pub target: StoreTarget,
+    dir: std::path::PathBuf,
+    listen: SocketAddr,
+    child: Option<Child>,
+}
+
+impl Db {
+    /// A database that is not running yet, at an address that is free now.
+    pub fn at_rest(dir: &Path) -> Db {
+        let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let target = StoreTarget {
+            url: format!("http://{listen}"),
+            user: "netfault".to_owned(),
+            password: "secret".to_owned(),
+            database: "netfault".to_owned(),
+        };
+        Db {
+            target,
+            dir: dir.to_owned(),
+            listen,
+            child: None,
+        }
+    }
+
+    /// A running one with the whole schema.
+    pub fn start(dir: &Path) -> Db {
+        let mut db = Db::at_rest(dir);
+        db.run();
+        db.migrate();
+        db
+    }
+
+    pub fn migrate(&self) {
+        block_on(async {
+            let client = Client::connect_server(&self.target).await.unwrap();
+            migrate::apply(&client).await.unwrap();
+        });
+    }
+
+    /// Starts the process and waits for its ready line.
+    pub fn run(&mut self) {
+        let mut child = child("child_db")
+            .env("NETFAULT_TEST_DB", &self.dir)
+            .env("NETFAULT_TEST_LISTEN", self.listen.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let ready = out
+            .lines()
+            .map_while(Result::ok)
+            .any(|line| line.contains("\"url\""));
+        assert!(ready, "the engine did not start");
+        self.child = Some(child);
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    pub fn client(&self) -> Client {
+        Client::new(&self.target)
+    }
+
+    /// The answer to a question, as text.
+    pub fn ask(&self, sql: &str) -> String {
+        self.ask_as(sql, "TabSeparated")
+    }
+
+    pub fn ask_as(&self, sql: &str, format: &str) -> String {
+        block_on(async {
+            let mut answer = self.client().sql(sql, format).unwrap();
+            let mut out = Vec::new();
+            while let Some(piece) = answer
+                .next()
+                .await
+                .unwrap_or_else(|error| panic!("{sql}: {error}"))
+            {
+                out.extend_from_slice(&piece);
+            }
+            String::from_utf8(out).unwrap().trim_end().to_owned()
+        })
+    }
+
+    pub fn count(&self, sql: &str) -> u64 {
+        self.ask(sql).parse().unwrap()
+    }
+}
+
+impl Drop for Db {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// This test program again, running one of its `child_…` tests.
+pub fn child(test: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args([test, "--exact", "--ignored", "--nocapture"]);
+    command
+}
+
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+/// Waits until something is so, at most a minute.
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "not within a minute: {what}"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+pub fn time(text: &str) -> Time {
+    text.parse().unwrap()
+}
+
+pub fn peer(n: u8) -> Peer {
+    Peer {
+        collector: Collector::new("rrc00"),
+        addr: [192, 0, 2, n].into(),
+        asn: Asn(64500 + u32::from(n)),
+    }
+}
+
+pub fn announce(at: Time, peer: Peer, prefixes: &[&str], path: &[u32]) -> Update {
+    Update {
+        at,
+        peer,
+        arrival: Arrival::InTime,
+        nlri: prefixes
+            .iter()
+            .map(|text| Nlri {
+                prefix: text.parse().unwrap(),
+                path_id: 0,
+            })
+            .collect(),
+        announced_from: 0,
+        announcement: Some(Announcement {
+            origin: path.last().copied().map(Asn),
+            path: path.iter().copied().map(Asn).collect(),
+        }),
+    }
+}
+
+pub fn transition(prefix: &str, from: State, to: State, at: &str) -> Transition {
+    Transition {
+        subject: Subject::Prefix {
+            prefix: prefix.parse().unwrap(),
+            origin: Some(Asn(12654)),
+        },
+        from,
+        to,
+        at: time(at),
+        first_evidence_at: time(at),
+        visibility: Some(0.18),
+        peers_seen: Some(7),
+        peers_lost: Some(31),
+        peers_unknown: Some(0),
+        peers_eligible: Some(38),
+        baseline: Some(Baseline::Held),
+        cover: Some(Cover::SameOrigin),
+        finding: None,
+        servers_ok: None,
+        servers_eligible: None,
+        resolvers_ok: None,
+        resolvers_eligible: None,
+        watched: true,
+    }
+}
