@@ -105,14 +105,14 @@ fn unknown(what: &str, given: &str, known: &[&str]) -> String {
     }
 }
 
-/// The known word that is at most a third of its letters (but at least two) away.
+/// The known word that is at most a third of its letters away.
 pub(super) fn nearest<'a>(given: &str, known: &[&'a str]) -> Option<&'a str> {
     let given = given.to_lowercase();
     known
         .iter()
         .map(|&word| (distance(&given, word), word))
         .min()
-        .filter(|&(distance, word)| distance <= (word.len() / 3).max(2) && distance < word.len())
+        .filter(|&(distance, word)| distance <= (word.len() / 3).max(1))
         .map(|(_, word)| word)
 }
 
