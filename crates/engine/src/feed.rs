@@ -104,7 +104,8 @@ impl Engine {
             .get(&collector)
             .map_or(0, |health| health.silent_total);
         let session = self.peers.session_mut(slot);
-        if session.heard_at != Time::MIN {
+        // What is said twice at one moment is said once, or a repeated message would change the median.
+        if session.heard_at != Time::MIN && session.heard_at != now {
             let own = now.since(session.heard_at) - (collector_silent - session.silence.collector_silent);
             session.silence.gaps.add(own);
         }
