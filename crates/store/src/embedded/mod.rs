@@ -5,8 +5,9 @@
 //! the engine's memory and crashes are not the collector's; [`Supervised`] keeps such a process alive.
 //!
 //! * `ffi`: libchdb behind safe wrappers, the only file with `unsafe`; `find`: where the library is
-//! * `engine`: the open database folder; `run`: one query on a blocking thread; `answer`: its way back
+//! * `engine`: the open database folder; `run`: one query on a blocking thread; `answer`, `reply`: its way back
 //! * `request`, `sql`, `codec`, `blocks`: what a request says and how its bytes are packed
+//! * `framing`: which output formats can be streamed, and how their pieces join
 //! * `server`: the HTTP side; `serve`: start and end; `supervise`: the child process; `args`: its command line
 //!
 //! Deliberately absent: HTTP sessions (`session_id` is ignored: each query has a session of its own), external
@@ -21,6 +22,8 @@ mod engine;
 mod error;
 mod ffi;
 mod find;
+mod framing;
+mod reply;
 mod request;
 mod run;
 mod serve;

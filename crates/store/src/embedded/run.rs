@@ -9,6 +9,7 @@ use super::codec::BodyReader;
 use super::engine::Engine;
 use super::error::Exception;
 use super::ffi::{Analysis, Connection, Select};
+use super::framing::{Framing, Joiner};
 use super::request::{Ask, form_fields};
 use super::sql::{self, Route, quote};
 
@@ -20,6 +21,9 @@ const MAX_STATEMENT: usize = 64 << 20;
 
 /// The part of a body in which an INSERT has to reach its data (`max_query_size`).
 const MAX_INSERT_HEAD: usize = 256 << 10;
+
+/// The limit of `max_result_bytes` for formats that cannot be streamed, unless the client sets its own.
+const MAX_WHOLE: u64 = 1 << 30;
 
 /// One query and what it needs.
 pub struct Job {
@@ -204,8 +208,13 @@ impl Job {
 
     fn select(&self, connection: &mut Connection, answer: &mut Answer, sql: &[u8]) -> Result<(), Exception> {
         let format = self.describe(answer, sql)?;
+        let framing = self.framing(sql, &format);
+        if framing == Framing::Whole {
+            self.limit_result(connection)?;
+            return self.other(connection, answer, sql);
+        }
         let refused = match connection.select(sql, &format) {
-            Ok(select) => return self.stream(select, answer),
+            Ok(select) => return self.stream(select, Joiner::new(framing), answer),
             Err(error) => error,
         };
         match refused.code == 36 && refused.text.contains("Streaming query is not supported") {
@@ -214,11 +223,47 @@ impl Job {
         }
     }
 
-    fn stream(&self, mut select: Select<'_>, answer: &mut Answer) -> Result<(), Exception> {
+    /// How the answer's pieces join. Totals, extremes and enclosing brackets stand outside the rows.
+    fn framing(&self, sql: &[u8], default: &str) -> Framing {
+        let outside = ["TOTALS", "extremes", "output_format_json_array_of_rows"];
+        let named = |word: &[u8]| {
+            outside
+                .iter()
+                .any(|name| word.eq_ignore_ascii_case(name.as_bytes()))
+        };
+        if sql::words(sql).any(named) || self.ask.settings.iter().any(|(name, _)| named(name.as_bytes())) {
+            return Framing::Whole;
+        }
+        Framing::of(sql::output_format(sql).as_deref().unwrap_or(default))
+    }
+
+    /// An answer that is made in memory may only be so large.
+    fn limit_result(&self, connection: &mut Connection) -> Result<(), Exception> {
+        if self
+            .ask
+            .settings
+            .iter()
+            .any(|(name, _)| name == "max_result_bytes")
+        {
+            return Ok(());
+        }
+        connection
+            .query(format!("SET max_result_bytes={MAX_WHOLE}").as_bytes(), "Null")
+            .map(drop)
+    }
+
+    fn stream(
+        &self,
+        mut select: Select<'_>,
+        mut joiner: Joiner,
+        answer: &mut Answer,
+    ) -> Result<(), Exception> {
         while let Some(piece) = select.fetch()? {
             self.check_cancelled()?;
             answer.stats += piece.stats();
-            answer.push(piece).map_err(|Gone| Exception::cancelled())?;
+            answer
+                .push(joiner.next(piece))
+                .map_err(|Gone| Exception::cancelled())?;
         }
         Ok(())
     }
@@ -235,6 +280,10 @@ impl Job {
         }
         self.check_cancelled()?;
         let output = connection.query(sql, &format)?;
+        if statements == 0 {
+            // A NUL byte ends a text for the engine, so that it finds nothing to run and says so to nobody.
+            return Err(Exception::new(62, "SYNTAX_ERROR", "Empty query"));
+        }
         answer.stats += output.stats();
         if output.as_ref().is_empty() {
             return Ok(());

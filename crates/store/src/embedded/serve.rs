@@ -136,6 +136,7 @@ pub struct Running {
     pub bound: Bound,
     pub address: SocketAddr,
     engine: Arc<Engine>,
+    server: Arc<Server>,
     stop: watch::Sender<bool>,
     accepting: tokio::task::JoinHandle<()>,
 }
@@ -169,18 +170,19 @@ pub async fn start(options: ServeOptions) -> Result<Running, EngineError> {
         options.limits,
     ));
     let (stop, stopping) = watch::channel(false);
-    let accepting = tokio::spawn(accept(listener, server, stopping));
+    let accepting = tokio::spawn(accept(listener, Arc::clone(&server), stopping));
     Ok(Running {
         bound,
         address,
         engine,
+        server,
         stop,
         accepting,
     })
 }
 
 impl Running {
-    /// Stops accepting, waits for what runs (at most 8 s), stops the engine.
+    /// Stops accepting, waits for what runs (at most 8 s), cancels the rest, stops the engine.
     pub async fn shutdown(mut self) {
         self.stop.send_replace(true);
         if tokio::time::timeout(DRAIN, &mut self.accepting).await.is_err() {
@@ -189,6 +191,9 @@ impl Running {
                 "queries that still ran are cancelled, the database server stops"
             );
             self.accepting.abort();
+            if tokio::time::timeout(DRAIN, self.server.idle()).await.is_err() {
+                tracing::warn!("a query could not be cancelled");
+            }
         }
         let engine = self.engine;
         let closing = tokio::task::spawn_blocking(move || engine.close());

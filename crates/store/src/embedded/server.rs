@@ -10,15 +10,12 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::http::response::Builder;
 use hyper::{Method, Request, Response, StatusCode};
@@ -29,6 +26,7 @@ use super::answer::{Answer, Head, QUEUE};
 use super::codec::BodyReader;
 use super::engine::Engine;
 use super::error::Exception;
+use super::reply::{Leash, ReplyBody};
 use super::request::{Ask, Credentials};
 use super::run::Job;
 
@@ -111,6 +109,14 @@ impl Server {
             ),
         };
         Ok(reply)
+    }
+
+    /// Waits until no query runs. None can start afterwards.
+    pub async fn idle(&self) {
+        let all = u32::try_from(self.limits.running).unwrap_or(u32::MAX);
+        if let Ok(places) = self.places.acquire_many(all).await {
+            places.forget();
+        }
     }
 
     fn head(&self, status: StatusCode) -> Builder {
@@ -245,6 +251,7 @@ impl Server {
             ReplyBody {
                 first: Some(head.first).filter(|first| !first.is_empty()),
                 rest,
+                failure: None,
             },
         ))
     }
@@ -362,91 +369,5 @@ struct Place(Arc<Server>);
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.places.add_permits(1);
-    }
-}
-
-#[derive(Default)]
-struct Flags {
-    cancelled: Arc<AtomicBool>,
-    finished: AtomicBool,
-}
-
-/// Held by whoever waits for a query; dropping it stops the query.
-struct Leash {
-    engine: Arc<Engine>,
-    mark: String,
-    state: Arc<Flags>,
-}
-
-impl Drop for Leash {
-    fn drop(&mut self) {
-        self.state.cancelled.store(true, Ordering::Relaxed);
-        if self.state.finished.load(Ordering::Relaxed) {
-            return;
-        }
-        let (engine, mark, state) = (
-            Arc::clone(&self.engine),
-            std::mem::take(&mut self.mark),
-            Arc::clone(&self.state),
-        );
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            return;
-        };
-        runtime.spawn(async move {
-            // The query may not have reached the engine yet, hence more than one try; most end within the first wait.
-            for _ in 0..100 {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                if state.finished.load(Ordering::Relaxed) {
-                    return;
-                }
-                let (engine, mark) = (Arc::clone(&engine), mark.clone());
-                let _ended = tokio::task::spawn_blocking(move || engine.kill(&mark)).await;
-            }
-        });
-    }
-}
-
-/// The body of an answer: what is known at once, then what still comes.
-pub struct ReplyBody {
-    first: Option<Bytes>,
-    rest: Option<(mpsc::Receiver<io::Result<Bytes>>, Leash)>,
-}
-
-impl ReplyBody {
-    fn full(bytes: Bytes) -> Self {
-        Self {
-            first: Some(bytes),
-            rest: None,
-        }
-    }
-}
-
-impl Body for ReplyBody {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        if let Some(first) = self.first.take() {
-            return Poll::Ready(Some(Ok(Frame::data(first))));
-        }
-        match &mut self.rest {
-            None => Poll::Ready(None),
-            Some((rest, _)) => rest
-                .poll_recv(cx)
-                .map(|piece| piece.map(|piece| piece.map(Frame::data))),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.first.is_none() && self.rest.is_none()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let length = self.first.as_ref().map_or(0, |first| first.len() as u64);
-        if self.rest.is_none() {
-            SizeHint::with_exact(length)
-        } else {
-            SizeHint::default()
-        }
     }
 }

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
@@ -102,7 +102,7 @@ impl Supervised {
             .parse()
             .unwrap_or(options.listen);
         let (health_to, health) = watch::channel(Health::Up {
-            pid: child.id().unwrap_or(0),
+            pid: child.process.id().unwrap_or(0),
             restarts: 0,
         });
         let (stop, stopping) = watch::channel(false);
@@ -161,8 +161,14 @@ impl Drop for Supervised {
     }
 }
 
+/// A running child. Its stdin is kept apart, because waiting for a process closes the stdin in its handle.
+struct Running {
+    process: Child,
+    lifeline: Option<ChildStdin>,
+}
+
 async fn keep(
-    mut child: Child,
+    mut child: Running,
     options: SupervisedOptions,
     health: watch::Sender<Health>,
     mut stopping: watch::Receiver<bool>,
@@ -172,7 +178,7 @@ async fn keep(
         let born = Instant::now();
         let ended = tokio::select! {
             _ = stopping.changed() => return stop(child).await,
-            ended = child.wait() => ended,
+            ended = child.process.wait() => ended,
         };
         let reason = ended.map_or_else(|error| error.to_string(), |status| status.to_string());
         wait = if born.elapsed() > STEADY { BACKOFF.0 } else { wait };
@@ -201,25 +207,25 @@ async fn keep(
             }
         };
         health.send_replace(Health::Up {
-            pid: child.id().unwrap_or(0),
+            pid: child.process.id().unwrap_or(0),
             restarts,
         });
     }
 }
 
-async fn stop(mut child: Child) {
-    drop(child.stdin.take());
-    if timeout(STOP, child.wait()).await.is_err() {
+async fn stop(mut child: Running) {
+    drop(child.lifeline.take());
+    if timeout(STOP, child.process.wait()).await.is_err() {
         tracing::warn!(
             seconds = STOP.as_secs(),
             "the database process did not stop in time and is killed"
         );
-        let _gone_already = child.kill().await;
+        let _gone_already = child.process.kill().await;
     }
 }
 
 /// Starts the program and reads its ready line.
-async fn launch(options: &SupervisedOptions) -> Result<(Child, Bound), EngineError> {
+async fn launch(options: &SupervisedOptions) -> Result<(Running, Bound), EngineError> {
     let program = options.program.clone().unwrap_or_default();
     let mut command = Command::new(&program);
     command.args(&options.args).arg("--dir").arg(&options.dir);
@@ -245,10 +251,17 @@ async fn launch(options: &SupervisedOptions) -> Result<(Child, Bound), EngineErr
     let mut child = command
         .spawn()
         .map_err(|source| EngineError::Spawn { program, source })?;
+    let lifeline = child.stdin.take();
     let last_words = forward_stderr(&mut child);
     let ready = timeout(options.ready_within, ready_line(&mut child)).await;
     match ready {
-        Ok(Some(bound)) => Ok((child, bound)),
+        Ok(Some(bound)) => Ok((
+            Running {
+                process: child,
+                lifeline,
+            },
+            bound,
+        )),
         Ok(None) => {
             let status = timeout(STOP, child.wait()).await;
             let status = status.map_or("it hangs".to_owned(), |end| {
