@@ -80,10 +80,26 @@ async fn a_real_archive_over_the_wire_is_what_our_mrt_reader_reads() {
     let mut config = client_config(&server.url);
     config.lateness = Lateness::Trust;
     let (inputs, stats) = run_to_end(config, system_clock(), server).await;
-    let (got, wanted) = (comparable(updates(inputs)), comparable(updates_of(&path)));
+    let (got, mut wanted) = (comparable(updates(inputs)), comparable(updates_of(&path)));
+    // Zebra cut two messages of this peer to records of 4,096 octets. The second breaks off inside a prefix:
+    // our reader keeps the prefixes before that (and tells a gap), bgpkit-parser drops them all.
+    let cut = (
+        Time::from_secs(1_203_811_625),
+        std::net::IpAddr::from([195, 219, 96, 239]),
+    );
+    let before = wanted.len();
+    wanted.retain(|(at, peer, update)| (*at, *peer) != cut || update.nlri.len() < 500);
+    assert_eq!(before - wanted.len(), 1);
     assert!(wanted.len() > 1000, "{} updates in the file", wanted.len());
     for (got, wanted) in got.iter().zip(&wanted) {
-        assert_eq!(got, wanted);
+        assert!(
+            got == wanted,
+            "{} {} over the wire, {} {} in the file",
+            got.0,
+            got.1,
+            wanted.0,
+            wanted.1
+        );
     }
     assert_eq!(
         got.len(),

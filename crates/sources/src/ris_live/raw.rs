@@ -51,7 +51,7 @@ pub fn decode(hex: &str) -> Result<Routes, &'static str> {
 
 fn unhex(hex: &str) -> Option<Vec<u8>> {
     let digits = hex.as_bytes();
-    if digits.len() % 2 != 0 || digits.len() > 2 * MAX_MESSAGE {
+    if !digits.len().is_multiple_of(2) || digits.len() > 2 * MAX_MESSAGE {
         return None;
     }
     digits
