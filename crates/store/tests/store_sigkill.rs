@@ -90,7 +90,7 @@ fn sigkill_of_the_store_loses_and_doubles_nothing() {
             writer.stats().of(netfault_store::Table::Transitions).sent > before
         });
         // A random moment of an insert, not a wait for anything.
-        std::thread::sleep(Duration::from_micros(fastrand::u64(0..30_000)));
+        pause(Duration::from_micros(fastrand::u64(0..30_000)));
         db.kill();
         db.run();
     }
@@ -117,7 +117,7 @@ fn sigkill_of_the_writer_loses_and_doubles_nothing() {
             .unwrap();
         let mut lines = std::io::BufRead::lines(std::io::BufReader::new(writer.stdout.take().unwrap()));
         assert!(lines.any(|line| line.unwrap().contains("\"ready\"")));
-        std::thread::sleep(Duration::from_micros(fastrand::u64(0..80_000)));
+        pause(Duration::from_micros(fastrand::u64(0..80_000)));
         writer.kill().unwrap();
         writer.wait().unwrap();
     }

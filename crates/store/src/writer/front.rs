@@ -193,3 +193,92 @@ impl Front {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use netfault_model::{Announcement, Arrival, Asn, Collector, Feed, FeedState, Nlri};
+
+    fn feed(at: i64) -> FeedRow {
+        let (collector, reason) = (Collector::new("rrc00"), String::new());
+        FeedRow::Feed(Feed {
+            at: Time::from_secs(at),
+            collector,
+            peer: None,
+            state: FeedState::Up,
+            reason,
+        })
+    }
+
+    fn update(at: i64) -> Update {
+        let peer = Peer {
+            collector: Collector::new("rrc00"),
+            addr: [192, 0, 2, 1].into(),
+            asn: Asn(64500),
+        };
+        let nlri = Nlri {
+            prefix: "10.0.0.0/8".parse().unwrap(),
+            path_id: 0,
+        };
+        Update {
+            at: Time::from_secs(at),
+            peer,
+            arrival: Arrival::InTime,
+            nlri: [nlri].into(),
+            announced_from: 0,
+            announcement: Some(Announcement {
+                origin: None,
+                path: [].into(),
+            }),
+        }
+    }
+
+    #[test]
+    fn the_journal_is_committed_up_to_the_oldest_row_that_is_not_safe() {
+        let mut front = Front::new(2, usize::MAX, 5);
+        assert_eq!(front.committed(), 5);
+        front.offset(10);
+        assert!(front.feed(feed(1)).is_none());
+        front.offset(20);
+        assert_eq!(front.committed(), 10);
+        let full = front.feed(feed(2)).unwrap();
+        front.offset(30);
+        assert!(front.update(&update(3)).is_none());
+        assert_eq!((front.committed(), full.journal_offset), (10, 20));
+        front.done(full.ticket);
+        assert_eq!(front.committed(), 30);
+        for cut in front.cut_all() {
+            front.done(cut.ticket);
+        }
+        assert_eq!(front.committed(), 30);
+        front.offset(7);
+        assert_eq!(front.committed(), 30, "it never goes back");
+    }
+
+    #[test]
+    fn a_batch_that_found_no_room_comes_first_again() {
+        let mut front = Front::new(2, usize::MAX, 0);
+        front.offset(1);
+        front.feed(feed(1));
+        let full = front.feed(feed(2)).unwrap();
+        front.offset(2);
+        front.feed(feed(3));
+        front.restore(full);
+        assert_eq!(front.committed(), 1);
+        let again = front.feed(feed(4)).unwrap();
+        let Batch::Feed(rows) = &again.batch else {
+            panic!("another table")
+        };
+        let times: Vec<_> = rows.iter().map(|row| row.at().secs()).collect();
+        assert_eq!(times, [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn messages_of_one_peer_and_instant_are_numbered() {
+        let mut front = Front::new(usize::MAX, usize::MAX, 0);
+        let peer = update(1).peer;
+        let at = |secs| Time::from_secs(secs);
+        let numbers = [1, 1, 1, 2, 2, 3].map(|secs| front.seq(peer, at(secs)));
+        assert_eq!(numbers, [0, 1, 2, 0, 1, 0]);
+    }
+}

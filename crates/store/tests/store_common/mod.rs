@@ -163,8 +163,14 @@ pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
             began.elapsed() < Duration::from_secs(60),
             "not within a minute: {what}"
         );
-        std::thread::sleep(Duration::from_millis(5));
+        pause(Duration::from_millis(5));
     }
+}
+
+/// Nothing for a while: between two looks at something, or until a random moment.
+pub fn pause(time: Duration) {
+    let (_kept, never) = std::sync::mpsc::channel::<()>();
+    let _ = never.recv_timeout(time);
 }
 
 pub fn time(text: &str) -> Time {
