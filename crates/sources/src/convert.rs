@@ -119,29 +119,20 @@ impl Converter {
         if let Some(error) = update.withdrawal_error() {
             done.fault(error, 0);
         }
-        for nlri in update.withdrawn() {
-            match nlri {
-                Ok(nlri) => self.nlri.push(nlri),
-                Err(_) if update.is_cut() => {}
-                Err(error) => {
-                    done.fault(error, self.nlri.len());
-                    self.nlri.clear();
-                }
+        match update.withdrawn().each(|nlri| self.nlri.push(nlri)) {
+            Err(error) if !update.is_cut() => {
+                done.fault(error, self.nlri.len());
+                self.nlri.clear();
             }
+            _ => {}
         }
     }
 
     /// Appends the announced prefixes if all that belongs to them can be read, else none of them.
     fn take_announced(&mut self, update: &bgp::Update<'_>, done: &mut Converted) -> Option<Announcement> {
         let from = self.nlri.len();
-        let mut error = update.announcement_error();
-        for nlri in update.announced() {
-            match nlri {
-                Ok(nlri) => self.nlri.push(nlri),
-                Err(_) if update.is_cut() => {}
-                Err(broken) => error = error.or(Some(broken)),
-            }
-        }
+        let read = update.announced().each(|nlri| self.nlri.push(nlri)).err();
+        let error = update.announcement_error().or(read.filter(|_| !update.is_cut()));
         let count = self.nlri.len() - from;
         if error.is_none() && count == 0 {
             return None;

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use mrt_support::{Fact, facts_of, facts_of_bgpkit, gaps, read_all, shared_data};
 use netfault_model::Input;
-use netfault_sources::mrt::decode::is_sound;
 use netfault_sources::mrt::frame::{Frame, Record, Search, frame, search};
+use netfault_sources::mrt::sound::is_sound;
 use netfault_sources::mrt::{Decoder, name};
 
 /// Why the two decoders may say different things of one record.

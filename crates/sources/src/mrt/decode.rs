@@ -6,49 +6,20 @@
 
 use std::borrow::Cow;
 
-use netfault_model::{
-    Arrival, Collector, Gap, GapSource, Input, Peer, PeerState, RibRoute, SessionState, Time,
-};
+use netfault_model::{Arrival, Gap, GapSource, Input, Peer, PeerState, SessionState, Time};
 
 use super::bgp4mp::{self, Envelope, FarEnd};
 use super::frame::{self, Frame, HEADER_LEN, Record, Search};
+use super::origin::Origin;
+use super::out::{Batches, Routes};
 use super::progress::Counts;
 use super::rib::{self, V2};
+use super::sound::is_sound;
 use crate::bgp;
 use crate::convert::{Converted, Converter, Session};
 
 /// State of the session in which routes are exchanged (RFC 4271 §8.2.2).
 const ESTABLISHED: u16 = 6;
-
-/// The span of time that a file's records belong in; outside of it a stamp is early or late.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Interval {
-    pub from: Time,
-    pub to: Time,
-}
-
-impl Interval {
-    fn judge(self, at: Time) -> Arrival {
-        if at < self.from {
-            Arrival::Late
-        } else if at > self.to {
-            Arrival::Early
-        } else {
-            Arrival::InTime
-        }
-    }
-}
-
-/// Whose bytes these are.
-#[derive(Clone, Debug)]
-pub struct Origin {
-    pub collector: Collector,
-    /// The file's name, for the reason of a `Gap`.
-    pub file: String,
-    /// When the file begins, if its name tells: the time of damage before the first good record.
-    pub starts: Option<Time>,
-    pub interval: Option<Interval>,
-}
 
 /// Damage that no good record has ended yet.
 #[derive(Debug)]
@@ -116,11 +87,7 @@ impl Decoder {
             end: Cow::Borrowed("stream ends inside a record"),
             peers: Vec::new(),
             converter: Converter::default(),
-            out: Batches {
-                open: Vec::new(),
-                full: Vec::new(),
-                size: batch.max(1),
-            },
+            out: Batches::new(batch),
             counts: Counts::default(),
         }
     }
@@ -165,9 +132,22 @@ impl Decoder {
         self.out.close();
     }
 
+    /// Gives the file up after a bug; what has been decoded so far is kept.
+    pub(super) fn abandon(&mut self) {
+        self.window.clear();
+        self.gap(
+            None,
+            (self.last, None),
+            self.offset,
+            "decoder failed (a bug, see stderr)",
+            None,
+        );
+        self.out.close();
+    }
+
     /// The batches that are full; after [`Decoder::finish`], all there is.
     pub fn take_batches(&mut self) -> Vec<Vec<Input>> {
-        std::mem::take(&mut self.out.full)
+        self.out.take_full()
     }
 
     /// What has been counted since the last call.
@@ -482,98 +462,4 @@ enum Taken {
     Next,
     Search,
     Need(usize),
-}
-
-/// Inputs on their way out.
-struct Batches {
-    open: Vec<Input>,
-    full: Vec<Vec<Input>>,
-    size: usize,
-}
-
-impl Batches {
-    fn push(&mut self, input: Input) {
-        if self.open.capacity() == 0 {
-            self.open.reserve_exact(self.size);
-        }
-        self.open.push(input);
-        if self.open.len() == self.size {
-            self.close();
-        }
-    }
-
-    fn close(&mut self) {
-        if !self.open.is_empty() {
-            self.full.push(std::mem::take(&mut self.open));
-        }
-    }
-}
-
-/// The routes of one RIB record. Of several with broken attributes the first is told, all are counted.
-struct Routes<'d> {
-    origin: &'d Origin,
-    converter: &'d mut Converter,
-    out: &'d mut Batches,
-    at: Time,
-    count: u64,
-    fault: Option<(Peer, bgp::Malformed, u64)>,
-}
-
-impl<'d> Routes<'d> {
-    fn new(origin: &'d Origin, converter: &'d mut Converter, out: &'d mut Batches, at: Time) -> Self {
-        Routes {
-            origin,
-            converter,
-            out,
-            at,
-            count: 0,
-            fault: None,
-        }
-    }
-
-    fn push(&mut self, entry: &rib::Entry<'_>) {
-        let peer = Peer {
-            collector: self.origin.collector,
-            addr: entry.from.addr,
-            asn: entry.from.asn,
-        };
-        let mut done = Converted::default();
-        match rib::path(entry).and_then(|path| self.converter.announcement(&path, &mut done)) {
-            Ok(announcement) => {
-                self.count += 1;
-                let originated = Time::from_secs(i64::from(entry.originated));
-                self.out.push(Input::Rib(RibRoute {
-                    at: self.at,
-                    peer,
-                    nlri: entry.nlri,
-                    originated,
-                    announcement,
-                }));
-            }
-            Err(error) => done.error = Some(error),
-        }
-        if let Some(error) = done.error {
-            let lost = u64::from(error.effect() != bgp::Effect::Attribute);
-            self.fault.get_or_insert((peer, error, 0)).2 += lost;
-        }
-    }
-}
-
-/// A record that decodes whole: what a boundary found after damage must show.
-pub fn is_sound(record: &Record<'_>) -> bool {
-    match record.header.kind {
-        frame::TYPE_TABLE_DUMP => rib::v1_entries(record.header.subtype, record.body, |_| ()).is_ok(),
-        frame::TYPE_TABLE_DUMP_V2 => match V2::of(record.header.subtype) {
-            Some(V2::Unicast { family, add_path }) => !matches!(
-                rib::v2_entries(record.body, family, add_path, &[], |_| ()),
-                Err((rib::BadRib::Short | rib::BadRib::Prefix, _))
-            ),
-            other => other.is_some(),
-        },
-        _ => match bgp4mp::envelope(record) {
-            Ok(Envelope::Update { encoding, body, .. }) => bgp4mp::is_sound_update(body, encoding),
-            Ok(Envelope::Bad { .. } | Envelope::Cut { .. }) | Err(_) => false,
-            Ok(_) => true,
-        },
-    }
 }

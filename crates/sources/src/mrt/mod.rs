@@ -11,7 +11,8 @@
 //! * [`inflate`] gzip, bzip2 or plain, by magic
 //! * [`frame`] where records end, and where they begin again after damage
 //! * [`bgp4mp`], [`rib`] what is in a record
-//! * [`decode`] a file's bytes to inputs, damage included as `Gap`
+//! * [`decode`] a file's bytes to inputs, damage included as `Gap`; [`sound`] what may be believed after it
+//! * [`origin`] whose bytes they are
 //! * [`work`] the worker threads, and what bounds their memory
 //! * [`stream`] several files of several collectors as one sequence
 //! * [`progress`] how far it is, and what was counted
@@ -24,13 +25,17 @@ pub mod discover;
 pub mod frame;
 pub mod inflate;
 pub mod name;
+pub mod origin;
+mod out;
 pub mod progress;
 pub mod rib;
+pub mod sound;
 pub mod stream;
 mod work;
 
-pub use decode::{Decoder, Interval, Origin};
+pub use decode::Decoder;
 pub use discover::{MrtError, MrtFile, discover};
 pub use name::FileKind;
+pub use origin::{Interval, Origin};
 pub use progress::{Counts, Progress};
 pub use stream::{Options, Stream};

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use netfault_model::{Collector, Input, Time};
 
-use super::decode::{Interval, Origin};
 use super::discover::{MrtError, MrtFile};
 use super::name::FileKind;
+use super::origin::{Interval, Origin};
 use super::progress::Progress;
 use super::work::{Job, Pool};
 

@@ -11,13 +11,15 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use netfault_model::Input;
 
-use super::decode::{Decoder, Origin};
+use super::decode::Decoder;
 use super::inflate::Inflater;
+use super::origin::Origin;
 use super::progress::Progress;
 
 /// Pieces of 256 kB between inflating and decoding one file: a block of bzip2 comes as three or four.
@@ -242,7 +244,11 @@ fn inflate<'s>(
     };
     let mut state = shared.lock();
     if let Some(slot) = state.slot(id) {
-        slot.inflating = if ended { Phase::Done } else { Phase::Idle };
+        slot.inflating = if ended || slot.decoding == Phase::Done {
+            Phase::Done
+        } else {
+            Phase::Idle
+        };
         slot.inflater = inflater.filter(|_| !ended);
         slot.cut = cut;
         if !piece.is_empty() {
@@ -260,10 +266,15 @@ fn decode<'s>(
     piece: Option<Vec<u8>>,
     cut: Option<String>,
 ) -> MutexGuard<'s, State> {
-    let ended = piece.is_none();
-    match &piece {
+    // A panic here is a bug of ours or of a library. It must not leave the reader waiting for a file that
+    // nobody decodes any more: the file ends with a gap that says so.
+    let step = panic::catch_unwind(AssertUnwindSafe(|| match &piece {
         Some(piece) => decoder.feed(piece),
         None => decoder.finish(cut),
+    }));
+    let ended = piece.is_none() || step.is_err();
+    if step.is_err() {
+        decoder.abandon();
     }
     shared.progress.add_counts(decoder.take_counts());
     let batches = decoder.take_batches();
@@ -272,6 +283,9 @@ fn decode<'s>(
     if let Some(slot) = state.slot(id) {
         slot.batches.extend(batches);
         slot.decoding = if ended { Phase::Done } else { Phase::Idle };
+        if ended {
+            slot.inflating = Phase::Done;
+        }
         slot.decoder = Some(decoder).filter(|_| !ended);
         shared.work.notify_one();
         shared.ready.notify_one();
