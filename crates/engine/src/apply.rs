@@ -42,7 +42,7 @@ impl Engine {
             return;
         };
         for nlri in update.announced() {
-            self.announce(slot, nlri, announcement, self.now);
+            self.announce(slot, nlri, announcement, self.now, self.now);
         }
     }
 
@@ -87,7 +87,8 @@ impl Engine {
         Some(row)
     }
 
-    fn announce(&mut self, slot: Slot, nlri: &Nlri, announcement: &Announcement, since: Time) {
+    /// `at`, the session has had a route since `since`.
+    fn announce(&mut self, slot: Slot, nlri: &Nlri, announcement: &Announcement, since: Time, at: Time) {
         let Some(row) = self.row(nlri, Some(announcement)) else {
             return;
         };
@@ -103,12 +104,19 @@ impl Engine {
         if self.table.entry(row).interest != Interest::Evidence
             && self.peers.alone_on(slot, self.table.has(row))
         {
-            self.voter_gains(row, self.peers.session(slot).voter, since);
+            self.voter_gains(row, self.peers.session(slot).voter, since, at);
         }
     }
 
-    fn voter_gains(&mut self, row: Row, voter: Slot, since: Time) {
+    fn voter_gains(&mut self, row: Row, voter: Slot, since: Time, at: Time) {
         let width = self.table.width();
+        let grown = at.since(since) >= secs(self.settings.held_for_s);
+        if grown && !self.frozen(row) && self.table.entry(row).marks.is_none() {
+            // Nearly every route of a table dump: it needs no mark at all.
+            self.table.enter_base(row, voter);
+            self.touch(row);
+            return;
+        }
         let marks = self.table.entry_mut(row).marks_mut();
         marks.young.add(voter, since, width);
         if let Some(place) = marks.losses.iter().position(|loss| loss.voter == voter) {

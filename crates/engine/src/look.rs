@@ -42,7 +42,7 @@ impl Engine {
     }
 
     /// A baseline grows and shrinks only while nothing is wrong.
-    fn frozen(&self, row: Row) -> bool {
+    pub(crate) fn frozen(&self, row: Row) -> bool {
         !matches!(
             self.table.entry(row).state,
             State::Unknown | State::Normal | State::Gone
