@@ -49,7 +49,7 @@ pub fn collector_of(path: &Path) -> String {
     folders
         .iter()
         .rev()
-        .find(|part| is_own_name(part))
+        .find(is_own_name)
         .map_or_else(|| "mrt".to_owned(), |part| (*part).to_owned())
 }
 

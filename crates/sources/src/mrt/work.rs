@@ -24,8 +24,8 @@ use super::progress::Progress;
 
 /// Pieces of 256 kB between inflating and decoding one file: a block of bzip2 comes as three or four.
 const PIECES_AHEAD: usize = 6;
-/// Batches of all files together: some 100 MB of inputs with the default batch.
-const BATCHES_AHEAD: usize = 160;
+/// Batches of all files together: some 60 MB of inputs with the default batch.
+const BATCHES_AHEAD: usize = 96;
 
 /// A file for the pool to read.
 pub(super) struct Job {
@@ -306,17 +306,15 @@ impl State {
         let share = (BATCHES_AHEAD / self.slots.len().max(1)).max(2);
         for (id, slot) in &mut self.slots {
             let has_input = !slot.pieces.is_empty() || slot.inflating == Phase::Done;
-            if slot.decoding == Phase::Idle && has_input && slot.batches.len() < share {
-                if let Some(decoder) = slot.decoder.take() {
-                    slot.decoding = Phase::Busy;
-                    let piece = slot.pieces.pop_front();
-                    return Some(Task::Decode {
-                        id: *id,
-                        decoder,
-                        piece,
-                        cut: slot.cut.clone(),
-                    });
-                }
+            let may_decode = slot.decoding == Phase::Idle && has_input && slot.batches.len() < share;
+            if may_decode && let Some(decoder) = slot.decoder.take() {
+                slot.decoding = Phase::Busy;
+                return Some(Task::Decode {
+                    id: *id,
+                    decoder,
+                    piece: slot.pieces.pop_front(),
+                    cut: slot.cut.clone(),
+                });
             }
             if slot.inflating == Phase::Idle && slot.pieces.len() < PIECES_AHEAD {
                 slot.inflating = Phase::Busy;
