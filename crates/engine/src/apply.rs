@@ -246,6 +246,7 @@ impl Engine {
             &route.nlri,
             &route.announcement,
             route.originated.min(route.at),
+            route.at,
         );
         self.seeded.extend(self.touched.drain(touched..));
     }
