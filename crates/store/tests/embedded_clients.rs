@@ -25,7 +25,7 @@ fn update(n: u32) -> Update {
         peer_asn: n % 50,
         prefix,
         path: vec![n % 50, 3356, n],
-        lost: (n % 3 == 0).then_some(1),
+        lost: n.is_multiple_of(3).then_some(1),
     }
 }
 

@@ -87,8 +87,9 @@ pub struct Bound {
 pub async fn serve(options: ServeOptions) -> Result<(), EngineError> {
     let stdin = options.stop_with_stdin;
     let ready = options.ready;
-    let mut terminate = signal(SignalKind::terminate()).map_err(EngineError::Random)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(EngineError::Random)?;
+    let deaf = |error| EngineError::Usage(format!("signals cannot be waited for: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(deaf)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(deaf)?;
     let running = start(options).await?;
     announce(ready, &running.bound)
         .map_err(|source| EngineError::Usage(format!("the ready line cannot be written: {source}")))?;
