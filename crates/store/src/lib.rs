@@ -4,9 +4,9 @@
 //! gaps. Out go batches over HTTP to a server, a cluster, or the embedded engine; and answers to questions.
 //!
 //! * [`writer`] batches, a spool on disk that outlives every crash, a sender that never gives up
-//! * [`rows`] and [`native`] which columns the tables have, and ClickHouse's `Native` format
-//! * [`spool`], [`segment`], [`frame`] a batch on disk is exactly the body of its request
-//! * [`sender`], [`retry`] how a batch gets to ClickHouse once and only once
+//! * `rows` and `native` which columns the tables have, and ClickHouse's `Native` format
+//! * `spool`, `segment`, `frame` a batch on disk is exactly the body of its request
+//! * `sender`, [`retry`] how a batch gets to ClickHouse once and only once
 //! * [`migrate`] the schema, from `schemas/clickhouse`
 //! * [`query`] the questions people ask; [`client`] the connection; [`error`] what can go wrong
 //! * [`embedded`] ClickHouse itself as a supervised child
