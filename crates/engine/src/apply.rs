@@ -22,7 +22,7 @@ impl Engine {
                     self.end_of_rib(slot, Some(family));
                 }
             }
-            Input::Gap(gap) => self.apply_gap(gap),
+            Input::Gap(gap) => self.apply_gap(*gap),
             Input::Probe(probe) => {
                 self.names.probe(self.now, &probe, &mut self.named);
                 self.pending.extend(self.named.drain(..).map(Output::Transition));

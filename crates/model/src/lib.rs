@@ -18,7 +18,9 @@ pub mod time;
 pub mod watch;
 
 pub use dns::{Outcome, Probe, Role, Transport};
-pub use input::{Announcement, Arrival, Gap, GapSource, Input, Nlri, PeerState, RibRoute, SessionState, Update};
+pub use input::{
+    Announcement, Arrival, Gap, GapSource, Input, Nlri, PeerState, RibRoute, SessionState, Update,
+};
 pub use net::{Asn, Collector, Family, Peer, Prefix};
 pub use output::{Baseline, Cover, Feed, FeedState, Finding, Output, State, Subject, Transition};
 pub use time::Time;

@@ -1,5 +1,6 @@
 //! AS numbers, prefixes, collectors and peers.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -26,7 +27,10 @@ pub struct BadAsn(pub String);
 impl FromStr for Asn {
     type Err = BadAsn;
     fn from_str(text: &str) -> Result<Self, BadAsn> {
-        let digits = text.strip_prefix("AS").or_else(|| text.strip_prefix("as")).unwrap_or(text);
+        let digits = text
+            .strip_prefix("AS")
+            .or_else(|| text.strip_prefix("as"))
+            .unwrap_or(text);
         digits.parse().map(Asn).map_err(|_| BadAsn(text.to_owned()))
     }
 }
@@ -64,12 +68,16 @@ pub struct Prefix(IpNet);
 impl Prefix {
     /// `None` if `len` is over 32. Host bits are cleared.
     pub fn v4(addr: Ipv4Addr, len: u8) -> Option<Self> {
-        Ipv4Net::new(addr, len).ok().map(|net| Prefix(IpNet::V4(net.trunc())))
+        Ipv4Net::new(addr, len)
+            .ok()
+            .map(|net| Prefix(IpNet::V4(net.trunc())))
     }
 
     /// `None` if `len` is over 128. Host bits are cleared.
     pub fn v6(addr: Ipv6Addr, len: u8) -> Option<Self> {
-        Ipv6Net::new(addr, len).ok().map(|net| Prefix(IpNet::V6(net.trunc())))
+        Ipv6Net::new(addr, len)
+            .ok()
+            .map(|net| Prefix(IpNet::V6(net.trunc())))
     }
 
     pub fn net(self) -> IpNet {
@@ -126,7 +134,10 @@ pub struct BadPrefix(pub String);
 impl FromStr for Prefix {
     type Err = BadPrefix;
     fn from_str(text: &str) -> Result<Self, BadPrefix> {
-        text.trim().parse::<IpNet>().map(Prefix::from).map_err(|_| BadPrefix(text.to_owned()))
+        text.trim()
+            .parse::<IpNet>()
+            .map(Prefix::from)
+            .map_err(|_| BadPrefix(text.to_owned()))
     }
 }
 
@@ -139,7 +150,9 @@ impl Serialize for Prefix {
 impl<'de> Deserialize<'de> for Prefix {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
-            String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+            String::deserialize(deserializer)?
+                .parse()
+                .map_err(de::Error::custom)
         } else {
             IpNet::deserialize(deserializer).map(Prefix::from)
         }
@@ -150,12 +163,13 @@ impl<'de> Deserialize<'de> for Prefix {
 ///
 /// Names come from file names and from feeds, so what may be interned is bounded: 64 bytes a name and
 /// 4,096 names a process; later ones share the name `other`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub struct Collector(&'static str);
 
 impl Collector {
     const MAX_LEN: usize = 64;
     const MAX_NAMES: usize = 4096;
+    const OTHER: &str = "other";
 
     pub fn new(name: &str) -> Self {
         static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
@@ -168,8 +182,14 @@ impl Collector {
         if let Some(known) = names.get(name) {
             return Collector(known);
         }
-        if names.len() >= Self::MAX_NAMES {
-            return Collector("other");
+        // The last place is kept for the name that stands for all further ones.
+        let name = if names.len() < Self::MAX_NAMES || name == Self::OTHER {
+            name
+        } else {
+            Self::OTHER
+        };
+        if let Some(known) = names.get(name) {
+            return Collector(known);
         }
         let kept: &'static str = Box::leak(name.to_owned().into_boxed_str());
         names.insert(kept);
@@ -178,6 +198,31 @@ impl Collector {
 
     pub fn name(self) -> &'static str {
         self.0
+    }
+}
+
+// Interned: equal names are one piece of memory, which is quicker to see than equal bytes.
+impl PartialEq for Collector {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.0, other.0)
+    }
+}
+
+impl Eq for Collector {}
+
+impl Ord for Collector {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if self == other {
+            Ordering::Equal
+        } else {
+            self.0.cmp(other.0)
+        }
+    }
+}
+
+impl PartialOrd for Collector {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -219,7 +264,10 @@ mod tests {
 
     #[test]
     fn host_bits_are_cleared() {
-        assert_eq!("192.0.2.9/24".parse::<Prefix>().unwrap().to_string(), "192.0.2.0/24");
+        assert_eq!(
+            "192.0.2.9/24".parse::<Prefix>().unwrap().to_string(),
+            "192.0.2.0/24"
+        );
         assert_eq!(Prefix::v4(Ipv4Addr::new(10, 1, 2, 3), 33), None);
     }
 

@@ -47,7 +47,11 @@ impl Time {
 /// A duration as engine arithmetic wants it: microseconds, saturating.
 pub const fn micros(duration: Duration) -> i64 {
     let micros = duration.as_micros();
-    if micros > i64::MAX as u128 { i64::MAX } else { micros as i64 }
+    if micros > i64::MAX as u128 {
+        i64::MAX
+    } else {
+        micros as i64
+    }
 }
 
 impl Add<Duration> for Time {
@@ -66,7 +70,8 @@ impl Sub<Duration> for Time {
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
+        let format =
+            format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
         match OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1000) {
             Ok(moment) => f.write_str(&moment.format(&format).map_err(|_| fmt::Error)?),
             // Outside of the years that RFC 3339 can write: only Time::MIN and Time::MAX get here.
@@ -102,21 +107,29 @@ impl FromStr for Time {
         } else {
             return Err(BadTime(text.to_owned()));
         };
-        i64::try_from(moment.unix_timestamp_nanos() / 1000).map(Time).map_err(|_| BadTime(text.to_owned()))
+        i64::try_from(moment.unix_timestamp_nanos() / 1000)
+            .map(Time)
+            .map_err(|_| BadTime(text.to_owned()))
     }
 }
 
 impl Serialize for Time {
     /// Text for people (JSON, YAML), microseconds for the journal.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() { serializer.collect_str(self) } else { serializer.serialize_i64(self.0) }
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            serializer.serialize_i64(self.0)
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
-            String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+            String::deserialize(deserializer)?
+                .parse()
+                .map_err(de::Error::custom)
         } else {
             i64::deserialize(deserializer).map(Time)
         }
@@ -137,7 +150,12 @@ mod tests {
     #[test]
     fn reads_what_people_type() {
         let t = Time::from_secs(1_633_361_940);
-        for text in ["2021-10-04T15:39:00Z", "2021-10-04 15:39", "2021-10-04T17:39:00+02:00", "1633361940"] {
+        for text in [
+            "2021-10-04T15:39:00Z",
+            "2021-10-04 15:39",
+            "2021-10-04T17:39:00+02:00",
+            "1633361940",
+        ] {
             assert_eq!(text.parse(), Ok(t), "{text}");
         }
         assert_eq!("2021-10-04".parse(), Ok(Time::from_secs(1_633_305_600)));

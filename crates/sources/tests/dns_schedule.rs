@@ -45,8 +45,8 @@ impl Running {
             while !enough(&probes, &gaps) {
                 for input in self.inputs.recv().await.expect("the schedule has ended") {
                     match input {
-                        Input::Probe(probe) => probes.push(probe),
-                        Input::Gap(gap) => gaps.push(gap),
+                        Input::Probe(probe) => probes.push(*probe),
+                        Input::Gap(gap) => gaps.push(*gap),
                         other => panic!("{other:?}"),
                     }
                 }

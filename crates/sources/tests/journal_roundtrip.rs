@@ -83,7 +83,7 @@ fn probe() -> impl Strategy<Value = Input> {
         prop::collection::vec(".{0,30}", 0..4),
     )
         .prop_map(|(at, outcome, ede, answers)| {
-            Input::Probe(Probe {
+            Input::Probe(Box::new(Probe {
                 at,
                 vantage: "here".to_owned(),
                 name: "example.net".to_owned(),
@@ -101,7 +101,7 @@ fn probe() -> impl Strategy<Value = Input> {
                 answers,
                 transport: Transport::Udp,
                 packets_sent: 1,
-            })
+            }))
         })
 }
 
@@ -125,10 +125,10 @@ fn input() -> impl Strategy<Value = Input> {
         }),
         1 => (time(), peer()).prop_map(|(at, peer)| Input::EndOfRib { at, peer, family: Family::V6 }),
         1 => probe(),
-        1 => gap.prop_map(|(at, reason, lost, peer)| Input::Gap(Gap {
+        1 => gap.prop_map(|(at, reason, lost, peer)| Input::Gap(Box::new(Gap {
             at, source: GapSource::RisLive, collector: peer.map(|peer| peer.collector), peer, from: Some(at),
             to: None, offset: lost, reason: reason.into(), lost,
-        })),
+        }))),
     ]
 }
 

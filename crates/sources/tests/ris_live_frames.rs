@@ -71,7 +71,7 @@ impl Rig {
         std::mem::take(&mut self.out)
             .into_iter()
             .map(|input| match input {
-                Input::Gap(gap) => gap,
+                Input::Gap(gap) => *gap,
                 other => panic!("expected gaps, got {other:?}"),
             })
             .collect()

@@ -126,7 +126,7 @@ impl Reader {
         let first_at = inputs.iter().map(Input::at).next();
         self.expected = Some(header.first + u64::from(header.count));
         if let Some(gap) = self.gap(lost, first_at) {
-            inputs.insert(0, Input::Gap(gap));
+            inputs.insert(0, Input::Gap(Box::new(gap)));
         }
         self.last = inputs.last().map(Input::at).or(self.last);
         inputs
@@ -165,7 +165,7 @@ impl Iterator for Reader {
                 if self.open_next() {
                     continue;
                 }
-                return self.gap(0, None).map(|gap| vec![Input::Gap(gap)]);
+                return self.gap(0, None).map(|gap| vec![Input::Gap(Box::new(gap))]);
             };
             match segment.step(self.expected) {
                 Step::Block(header, inputs) => return Some(self.block(header, inputs)),
@@ -174,7 +174,7 @@ impl Iterator for Reader {
                     let lost = self.expected.map_or(0, |expected| end.saturating_sub(expected));
                     self.expected = Some(end);
                     if let Some(gap) = self.gap(lost, None) {
-                        return Some(vec![Input::Gap(gap)]);
+                        return Some(vec![Input::Gap(Box::new(gap))]);
                     }
                 }
                 Step::Fault(what) => {

@@ -409,7 +409,7 @@ impl Decoder {
         lost: Option<u64>,
     ) {
         self.counts.gaps += 1;
-        self.out.push(Input::Gap(Gap {
+        self.out.push(Input::Gap(Box::new(Gap {
             at: from.or(self.origin.starts).or(to).unwrap_or_default(),
             source: GapSource::Mrt,
             collector: Some(self.origin.collector),
@@ -419,7 +419,7 @@ impl Decoder {
             offset: Some(offset),
             reason: Cow::Owned(format!("{reason} in {}", self.origin.file)),
             lost,
-        }));
+        })));
     }
 
     fn peer(&self, from: FarEnd) -> Peer {

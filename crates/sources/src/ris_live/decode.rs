@@ -335,7 +335,7 @@ impl Decoder {
     fn emit(&self, gap: Gap, out: &mut Vec<Input>) {
         self.stats.gaps.add(1);
         tracing::debug!(reason = %gap.reason, lost = gap.lost, "RIS Live gap");
-        out.push(Input::Gap(gap));
+        out.push(Input::Gap(Box::new(gap)));
     }
 }
 

@@ -72,7 +72,7 @@ pub fn gaps(inputs: &[Input]) -> Vec<&Gap> {
         .iter()
         .filter_map(|input| {
             if let Input::Gap(gap) = input {
-                Some(gap)
+                Some(gap.as_ref())
             } else {
                 None
             }

@@ -83,7 +83,7 @@ pub fn updates(inputs: impl IntoIterator<Item = Input>) -> Vec<Update> {
 
 pub fn gaps(inputs: &[Input]) -> Vec<&Gap> {
     let gaps = inputs.iter().filter_map(|input| match input {
-        Input::Gap(gap) => Some(gap),
+        Input::Gap(gap) => Some(gap.as_ref()),
         _ => None,
     });
     gaps.collect()

@@ -246,7 +246,7 @@ impl Scheduler {
         if !more {
             name.release((target.role, target.server));
         }
-        self.hand_on(Input::Probe(probe));
+        self.hand_on(Input::Probe(Box::new(probe)));
         if extra > 0 {
             self.limiter
                 .charge(target.server, self.rate(target.role), extra, now);
@@ -302,7 +302,7 @@ impl Scheduler {
         self.reported = to;
         for (why, lost) in std::mem::take(&mut self.skipped) {
             tracing::warn!(lost, why, "questions not asked");
-            self.output.push(Input::Gap(Gap {
+            self.output.push(Input::Gap(Box::new(Gap {
                 at: to,
                 source: GapSource::Dns,
                 collector: None,
@@ -312,7 +312,7 @@ impl Scheduler {
                 offset: None,
                 reason: Cow::Borrowed(why),
                 lost: Some(lost),
-            }));
+            })));
         }
     }
 

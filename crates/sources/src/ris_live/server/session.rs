@@ -110,7 +110,8 @@ impl Session {
     /// False if the connection is to be cut.
     async fn send(&mut self, message: &Message, raw: bool) -> Result<bool, Error> {
         let faults = self.config.faults;
-        let is_nth = |every: Option<u64>, n: u64| every.is_some_and(|every| every > 0 && n.is_multiple_of(every));
+        let is_nth =
+            |every: Option<u64>, n: u64| every.is_some_and(|every| every > 0 && n.is_multiple_of(every));
         if faults.cut_after.is_some_and(|after| self.sent >= after) {
             self.socket.flush().await?;
             return Ok(false);
