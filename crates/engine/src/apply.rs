@@ -64,7 +64,7 @@ impl Engine {
             return None;
         };
         if new {
-            self.table.widen(self.peers.len());
+            self.table.widen(self.peers.count());
         }
         Some(slot)
     }
@@ -222,11 +222,11 @@ impl Engine {
             self.seeded_at = route.at;
             self.order.hold(Input::Tick(route.at), route.at);
         }
-        let new_session = self.peers.len();
+        let new_session = self.peers.count();
         let Some(slot) = self.session(&route.peer) else {
             return;
         };
-        if self.peers.len() > new_session {
+        if self.peers.count() > new_session {
             self.session_seeded(slot, route.at);
         }
         let Some(row) = self.row(&route.nlri, Some(&route.announcement)) else {
@@ -325,7 +325,7 @@ impl Engine {
         if let (Some(from), Some(to)) = (gap.from, gap.to)
             && to.since(from) > secs(self.settings.stale_after_s)
         {
-            let stale: Vec<Slot> = (0..self.peers.len() as Slot)
+            let stale: Vec<Slot> = (0..self.peers.count() as Slot)
                 .filter(|&slot| {
                     let peer = &self.peers.session(slot).peer;
                     gap.collector.is_none_or(|collector| collector == peer.collector)

@@ -144,7 +144,7 @@ impl Engine {
 
     /// Rows in the route table, and sessions.
     pub fn size(&self) -> (usize, usize) {
-        (self.table.len(), self.peers.len())
+        (self.table.count(), self.peers.count())
     }
 
     /// Settles everything strictly before `limit`, in order of time; deadlines first where times are equal.

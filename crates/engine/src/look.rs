@@ -10,7 +10,7 @@ use crate::peers::Tally;
 use crate::prefix::{self, Episode, Verdict};
 use crate::settings::secs;
 use crate::table::bits::{self, Slot};
-use crate::table::{Interest, Row, earliest};
+use crate::table::{Entry, Interest, Row, earliest};
 
 /// Withdrawals of routes that had never been seen, below which no baseline is inferred: at most 2 % of them are
 /// spurious (FIELD-FACTS), and three at once are not.
@@ -145,7 +145,11 @@ impl Engine {
         if !self.needs_episode(row, verdict.as_ref()) {
             return Due::default();
         }
-        let first_evidence = self.first_evidence(row);
+        let settled = |entry: &Entry| {
+            let episode = entry.marks.as_ref().and_then(|marks| marks.episode.as_ref());
+            episode.is_none_or(|episode| entry.state == State::Normal && episode.is_quiet())
+        };
+        let begins = settled(self.table.entry(row)).then(|| self.first_evidence(row));
         let watched = self.table.entry(row).interest == Interest::Watched;
         let entry = self.table.entry_mut(row);
         let (origin, mut state) = (entry.origin(), entry.state);
@@ -153,8 +157,8 @@ impl Engine {
         let mut episode = marks
             .episode
             .take()
-            .unwrap_or_else(|| Box::new(Episode::new(first_evidence, origin)));
-        if state == State::Normal && episode.is_quiet() {
+            .unwrap_or_else(|| Box::new(Episode::new(self.now, origin)));
+        if let Some(first_evidence) = begins {
             episode.first_evidence = first_evidence;
             episode.origin = origin;
         }
@@ -237,17 +241,19 @@ impl Engine {
         let window = secs(self.settings.burst_within_s);
         let (base, has) = (self.table.base(row), self.table.has(row));
         let inferred = self.table.entry(row).inferred;
-        let mut recent: Vec<Time> = marks
-            .losses
-            .iter()
-            .filter(|loss| loss.at != Time::MAX && self.now.since(loss.at) < window)
-            .filter(|loss| inferred || bits::get(base, loss.voter))
-            .filter(|loss| !self.peers.voter_has(loss.voter, has))
-            .map(|loss| loss.at)
-            .collect();
-        if recent.len() < needed {
+        let lately = || {
+            let lost = marks
+                .losses
+                .iter()
+                .filter(|loss| loss.at != Time::MAX && self.now.since(loss.at) < window);
+            lost.filter(|loss| inferred || bits::get(base, loss.voter))
+                .filter(|loss| !self.peers.voter_has(loss.voter, has))
+                .map(|loss| loss.at)
+        };
+        if lately().count() < needed {
             return None;
         }
+        let mut recent: Vec<Time> = lately().collect();
         recent.sort_unstable();
         Some(recent[recent.len() - needed].plus_micros(window))
     }

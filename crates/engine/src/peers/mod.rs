@@ -145,7 +145,8 @@ impl Peers {
         &mut self.sessions[slot as usize]
     }
 
-    pub fn len(&self) -> usize {
+    /// How many sessions there are.
+    pub fn count(&self) -> usize {
         self.sessions.len()
     }
 

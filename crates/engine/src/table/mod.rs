@@ -80,7 +80,8 @@ fn hash(prefix: &Prefix) -> u64 {
 }
 
 impl Table {
-    pub fn len(&self) -> usize {
+    /// How many prefixes there are.
+    pub fn count(&self) -> usize {
         self.entries.len()
     }
 

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Speed and memory, as ratios in one run on this machine; about ten minutes. The real day is needed: ../shared/data.
+# BENCH='replay store' runs only those parts (replay store decode gz table ris-live).
+
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+have bzip2 && have gzip || die "bench needs bzip2 and gzip: apt-get install bzip2 gzip"
+day=${NETFAULT_SHARED_DATA:-../shared/data}/route-views2-20080224
+[ -d "$day" ] || die "bench needs the real day, and $day is not there"
+cargo build --release --quiet --bin netfault
+cargo build --release --quiet -p netfault-tests --example table_bench
+cargo build --release --quiet -p netfault-sources --example decode_bench --example ris_live_bench
+exec python3 scripts/bench.py "$day" ${BENCH:-}
