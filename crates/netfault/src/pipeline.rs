@@ -1,11 +1,12 @@
 //! The path of every input, live or replayed: store, engine, printer, alerts. Sources and sinks differ; this
 //! does not.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use netfault_alerts::{Notice, Open};
 use netfault_engine::{Engine, Watchlist};
-use netfault_model::{Arrival, Input, Output, Time};
+use netfault_model::{Arrival, Input, Output, Subject, Time, Transition};
 use netfault_store::Writer;
 
 use crate::config::{Config, Updates};
@@ -72,6 +73,13 @@ impl<W: Write> Pipeline<W> {
 
     /// Takes inputs in arrival order. False if nobody listens any more.
     pub fn take(&mut self, inputs: impl IntoIterator<Item = Input>) -> Result<bool> {
+        self.push(inputs);
+        self.deliver()?;
+        Ok(self.heard || self.sinks.recorder.is_some() || self.sinks.notifier.is_some())
+    }
+
+    /// The first half of [`take`](Self::take): inputs into the engine, nobody is told yet.
+    pub fn push(&mut self, inputs: impl IntoIterator<Item = Input>) {
         for input in inputs {
             self.count(&input);
             if let Some(recorder) = &self.sinks.recorder {
@@ -79,8 +87,60 @@ impl<W: Write> Pipeline<W> {
             }
             self.engine.push(input, &mut self.outputs);
         }
-        self.deliver()?;
-        Ok(self.heard || self.sinks.recorder.is_some() || self.sinks.notifier.is_some())
+    }
+
+    /// A transition waits for [`deliver`](Self::deliver).
+    pub fn has_decided(&self) -> bool {
+        self.outputs
+            .iter()
+            .any(|output| matches!(output, Output::Transition(_)))
+    }
+
+    /// Takes inputs of an earlier run: the engine learns from them again, and says nothing to people. Rows are
+    /// written only if `to_store`.
+    pub fn relive(&mut self, inputs: Vec<Input>, to_store: bool, past: &mut Past) {
+        for input in inputs {
+            if let Some(recorder) = &self.sinks.recorder {
+                match to_store {
+                    true => recorder.input(&input),
+                    false => recorder.skip(&input),
+                }
+            }
+            self.engine.push(input, &mut self.outputs);
+        }
+        for output in self.outputs.drain(..) {
+            if let Some(recorder) = self.sinks.recorder.as_ref().filter(|_| to_store) {
+                recorder.output(&output);
+            }
+            if let Output::Transition(transition) = output {
+                past.note(transition);
+            }
+        }
+    }
+
+    /// After the last of [`relive`](Self::relive): tells what people should have been told and were not.
+    pub fn settle(&mut self, past: Past) {
+        let Some(notifier) = &mut self.sinks.notifier else {
+            return;
+        };
+        // An alert that was told already opens no second time, and one that is not open is not resolved.
+        let notices: Vec<Notice> = past
+            .latest
+            .values()
+            .filter_map(|transition| netfault_alerts::from_transition(transition, &mut notifier.open))
+            .collect();
+        if !notices.is_empty() {
+            tracing::info!(
+                notices = notices.len(),
+                "alerts that the last run could not send any more"
+            );
+            (notifier.send)(notices);
+        }
+    }
+
+    /// Ends without settling what is held: it is in the journal.
+    pub fn into_writer(self) -> Option<Writer> {
+        self.sinks.recorder.map(|recorder| recorder.writer)
     }
 
     /// The input has ended: settles what is held, and gives the sinks back for closing.
@@ -132,7 +192,8 @@ impl<W: Write> Pipeline<W> {
         }
     }
 
-    fn deliver(&mut self) -> Result<()> {
+    /// The second half of [`take`](Self::take): what was decided goes to the sinks.
+    pub fn deliver(&mut self) -> Result<()> {
         let mut notices = Vec::new();
         for output in self.outputs.drain(..) {
             match &output {
@@ -157,16 +218,51 @@ impl<W: Write> Pipeline<W> {
     }
 }
 
+/// What an earlier run said, as far as alerts need it: the last transition of each subject that opened an alert
+/// or resolved one.
+#[derive(Default)]
+pub struct Past {
+    open: Open,
+    latest: BTreeMap<String, Transition>,
+}
+
+impl Past {
+    fn note(&mut self, transition: Transition) {
+        if netfault_alerts::from_transition(&transition, &mut self.open).is_none() {
+            return;
+        }
+        // The origin is no part of it: it may be learnt while the alert is open.
+        let subject = match &transition.subject {
+            Subject::Prefix { prefix, .. } => prefix.to_string(),
+            Subject::Name { name } => name.clone(),
+        };
+        self.latest.insert(subject, transition);
+    }
+}
+
 impl Recorder {
     fn input(&self, input: &Input) {
         match input {
-            Input::Update(update) => match self.updates {
-                Updates::All => self.writer.update(update),
-                Updates::Watched if self.concerns(update) => self.writer.update(update),
-                Updates::Watched | Updates::None => {}
-            },
+            Input::Update(update) if self.keeps(update) => self.writer.update(update),
             Input::Probe(probe) => self.writer.probe(probe),
             _ => {}
+        }
+    }
+
+    /// The store has this one: only its place among the messages of its instant counts.
+    fn skip(&self, input: &Input) {
+        if let Input::Update(update) = input
+            && self.keeps(update)
+        {
+            self.writer.skip_update(update);
+        }
+    }
+
+    fn keeps(&self, update: &netfault_model::Update) -> bool {
+        match self.updates {
+            Updates::All => true,
+            Updates::Watched => self.concerns(update),
+            Updates::None => false,
         }
     }
 

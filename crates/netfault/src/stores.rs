@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use netfault_store::embedded::{Supervised, SupervisedOptions};
+use netfault_store::embedded::{self, Supervised, SupervisedOptions};
 use netfault_store::{Client, StoreError, StoreTarget, migrate};
 
 use crate::config::{Config, Engine, Store};
@@ -38,6 +38,8 @@ impl OpenStore {
                 supervised: None,
             }),
             Engine::Embedded { dir, listen, libchdb } => {
+                // Said here and not by the child: it is the first thing that a new user meets.
+                embedded::find(libchdb.as_deref()).map_err(|error| Failure::unavailable(sentence(&error)))?;
                 let mut options = SupervisedOptions::new(dir);
                 options.listen = *listen;
                 options.libchdb = libchdb.clone();

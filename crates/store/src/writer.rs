@@ -201,6 +201,11 @@ impl Writer {
         self.hand_over(cut);
     }
 
+    /// Numbers a message that is in the store already (see `seq` of `bgp_updates`), and stores nothing.
+    pub fn skip_update(&self, update: &Update) {
+        self.shared.front().skip_update(update);
+    }
+
     pub fn transition(&self, transition: &Transition) {
         let cut = self.shared.front().transition(transition.clone());
         self.hand_over(cut);

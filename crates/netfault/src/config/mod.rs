@@ -2,6 +2,7 @@
 //!
 //! * [`raw`] what the user typed: every key optional, unknown keys refused
 //! * [`resolve`] raw → [`Config`]: defaults, `${ENV}`, secrets, and every check that needs no network
+//! * [`dns`] the `dns` section: intervals, and whether the plan fits the servers' limits
 //! * [`values`] durations, sizes, addresses, names, URLs
 //! * [`types`] what it means
 //! * [`print`] [`Config`] → raw, so that a printed configuration reads back equal
@@ -11,6 +12,7 @@
 //! Nothing here opens a socket. The only files read are the configuration itself and the `*_file` secrets.
 
 mod describe;
+mod dns;
 mod error;
 mod print;
 mod raw;

@@ -45,6 +45,7 @@ fn watch(config: &Config) -> RawWatch {
             name: name.name.clone(),
             authorities: servers(&name.authorities),
             resolvers: servers(&name.resolvers),
+            private_ok: Some(name.private_ok),
         })
     };
     RawWatch {
@@ -97,7 +98,7 @@ fn dns(dns: &Dns) -> RawDns {
         authority_timeout: some(show_duration(dns.authority_timeout)),
         resolver_timeout: some(show_duration(dns.resolver_timeout)),
         vantage: some(escape(&dns.vantage)),
-        detect: Some(dns.detect.clone()),
+        detect: Some(spanned(dns.detect.clone())),
     }
 }
 

@@ -70,6 +70,8 @@ pub(super) struct RawName {
     pub authorities: Option<Vec<Text>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolvers: Option<Vec<Text>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private_ok: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -117,7 +119,7 @@ pub(super) struct RawDns {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vantage: Option<Text>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub detect: Option<DnsSettings>,
+    pub detect: Option<Spanned<DnsSettings>>,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -249,6 +251,7 @@ impl<'de> Deserialize<'de> for RawName {
                     name: word.to_owned(),
                     authorities: None,
                     resolvers: None,
+                    private_ok: None,
                 })
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawName, A::Error> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use netfault_model::Watch;
 use serde_saphyr::Location;
 
+use super::dns;
 use super::error::ConfigError;
 use super::raw::*;
 use super::secrets::{SecretRef, expand};
@@ -16,12 +17,6 @@ use super::values;
 
 pub(super) use super::secrets::Env;
 
-/// One round every 30 s: DESIGN section 6.
-const INTERVAL: Duration = Duration::from_secs(30);
-/// One question a second is the most that an authority is asked (DESIGN section 6).
-const MIN_INTERVAL: Duration = Duration::from_secs(1);
-const AUTHORITY_TIMEOUT: Duration = Duration::from_secs(2);
-const RESOLVER_TIMEOUT: Duration = Duration::from_secs(5);
 const RIS_LIVE: &str = "wss://ris-live.ripe.net/v1/ws/";
 /// A day of watched prefixes is far below this, an hour of the full feed about 1 GB.
 const SPOOL_MAX: u64 = 2_000_000_000;
@@ -30,26 +25,26 @@ const JOURNAL_AGE: Duration = Duration::from_secs(7 * 86_400);
 /// One journal segment; less could hold nothing.
 const MIN_SPACE: u64 = 64_000_000;
 
-type Result<T> = std::result::Result<T, ConfigError>;
+pub(super) type Result<T> = std::result::Result<T, ConfigError>;
 
 /// Where we are: for messages, relative paths and the environment.
-struct Context<'a> {
+pub(super) struct Context<'a> {
     path: &'a Path,
     base: PathBuf,
     env: Env<'a>,
 }
 
 impl Context<'_> {
-    fn wrong<T>(&self, place: Location, message: impl Into<String>) -> Result<T> {
+    pub(super) fn wrong<T>(&self, place: Location, message: impl Into<String>) -> Result<T> {
         Err(ConfigError::at(self.path, place, message))
     }
 
-    fn text(&self, text: &Text) -> Result<String> {
+    pub(super) fn text(&self, text: &Text) -> Result<String> {
         self.read(text, |text| Ok(text.to_owned()))
     }
 
     /// Expands a text and gives it a meaning.
-    fn read<T>(
+    pub(super) fn read<T>(
         &self,
         text: &Text,
         meaning: impl FnOnce(&str) -> std::result::Result<T, String>,
@@ -58,7 +53,7 @@ impl Context<'_> {
         read.or_else(|message| self.wrong(text.referenced, message))
     }
 
-    fn read_or<T>(
+    pub(super) fn read_or<T>(
         &self,
         text: Option<&Text>,
         default: T,
@@ -125,8 +120,8 @@ pub(super) fn resolve(raw: RawConfig, path: &Path, env: Env<'_>) -> Result<Confi
         env,
     };
     let data_dir = context.folder_or(raw.data_dir.as_ref(), context.base.join(".netfault"))?;
-    let raw_dns = raw.dns.unwrap_or_default();
-    let resolvers = context.list(raw_dns.resolvers.as_ref(), dns_server)?;
+    let resolvers = raw.dns.as_ref().and_then(|dns| dns.resolvers.as_ref());
+    let resolvers = context.list(resolvers, dns_server)?;
     let (watch, names) = watch(&context, raw.watch.unwrap_or_default(), &resolvers)?;
     let raw_sources = raw.sources.unwrap_or_default();
     let detect = match raw.detect {
@@ -136,11 +131,13 @@ pub(super) fn resolve(raw: RawConfig, path: &Path, env: Env<'_>) -> Result<Confi
         },
         None => Default::default(),
     };
+    let dns = dns::resolve(&context, raw.dns.unwrap_or_default(), resolvers)?;
+    dns::check_plan(&context, &names, &dns)?;
     Ok(Config {
-        names,
+        names: names.into_iter().map(|(_, name)| name).collect(),
         ris_live: ris_live(&context, raw_sources.ris_live.unwrap_or_default(), &watch)?,
         seed: seed(&context, raw_sources.mrt.unwrap_or_default())?,
-        dns: dns(&context, raw_dns, resolvers)?,
+        dns,
         detect,
         store: raw
             .store
@@ -168,7 +165,7 @@ fn dns_server(text: &str) -> std::result::Result<SocketAddr, String> {
     values::server(text, 53)
 }
 
-fn watch(context: &Context, raw: RawWatch, resolvers: &[SocketAddr]) -> Result<(Watch, Vec<Name>)> {
+fn watch(context: &Context, raw: RawWatch, resolvers: &[SocketAddr]) -> Result<(Watch, Vec<(Location, Name)>)> {
     let mut watch = Watch {
         all: raw.all.unwrap_or(false),
         ..Watch::default()
@@ -204,7 +201,7 @@ fn watch(context: &Context, raw: RawWatch, resolvers: &[SocketAddr]) -> Result<(
         if !watch.names.insert(name.name.clone()) {
             return context.wrong(place, format!("the name {} stands here a second time", name.name));
         }
-        names.push(name);
+        names.push((place, name));
     }
     Ok((watch, names))
 }
@@ -215,6 +212,7 @@ fn name(context: &Context, place: Location, raw: RawName, resolvers: &[SocketAdd
         name: context.read(&typed, values::name)?,
         authorities: context.list(raw.authorities.as_ref(), dns_server)?,
         resolvers: context.list(raw.resolvers.as_ref(), dns_server)?,
+        private_ok: raw.private_ok.unwrap_or(false),
     };
     if name.authorities.is_empty() && name.resolvers.is_empty() && resolvers.is_empty() {
         let message = format!(
@@ -253,56 +251,6 @@ fn ris_live(context: &Context, raw: RawRisLive, watch: &Watch) -> Result<Option<
 fn seed(context: &Context, raw: RawMrt) -> Result<Vec<String>> {
     let path = |text: &Text| Ok(context.folder(text)?.display().to_string());
     raw.seed.iter().flatten().map(path).collect()
-}
-
-fn dns(context: &Context, raw: RawDns, resolvers: Vec<SocketAddr>) -> Result<Dns> {
-    let interval = context.read_or(raw.interval.as_ref(), INTERVAL, |text| {
-        match values::duration(text)? {
-            interval if interval < MIN_INTERVAL => Err(format!(
-                "'{text}' is too short: a server is asked at most once a second"
-            )),
-            interval => Ok(interval),
-        }
-    })?;
-    // One question in flight per (name, server): an answer that may come after the next round is no answer.
-    let timeout = |text: &str| match values::duration(text)? {
-        timeout if timeout.is_zero() => Err("a timeout of nothing lets no server answer".to_owned()),
-        timeout if timeout > interval => Err(format!(
-            "'{text}' is longer than dns.interval ({})",
-            values::show_duration(interval)
-        )),
-        timeout => Ok(timeout),
-    };
-    Ok(Dns {
-        resolvers,
-        interval,
-        authority_timeout: context.read_or(
-            raw.authority_timeout.as_ref(),
-            AUTHORITY_TIMEOUT.min(interval),
-            timeout,
-        )?,
-        resolver_timeout: context.read_or(
-            raw.resolver_timeout.as_ref(),
-            RESOLVER_TIMEOUT.min(interval),
-            timeout,
-        )?,
-        vantage: match &raw.vantage {
-            Some(text) => context.text(text)?,
-            None => hostname(),
-        },
-        detect: raw.detect.unwrap_or_default(),
-    })
-}
-
-/// What the host calls itself; `local` where that cannot be read.
-fn hostname() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name = name.trim();
-    if name.is_empty() {
-        "local".to_owned()
-    } else {
-        name.to_owned()
-    }
 }
 
 fn store(context: &Context, place: Location, raw: RawStore, data_dir: &Path) -> Result<Option<Store>> {

@@ -40,6 +40,8 @@ pub struct Name {
     pub authorities: Vec<SocketAddr>,
     /// Empty: those of [`Dns`].
     pub resolvers: Vec<SocketAddr>,
+    /// It is meant to have private addresses; else they are `bogon`.
+    pub private_ok: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]

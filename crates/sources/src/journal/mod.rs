@@ -24,4 +24,4 @@ pub mod reader;
 pub mod writer;
 
 pub use reader::{OpenError, Reader, is_journal};
-pub use writer::{Limits, WriteError, Writer};
+pub use writer::{Limits, WriteError, Writer, end_of};

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use netfault_model::{Gap, GapSource, Input, Time};
 
@@ -74,7 +75,7 @@ impl Reader {
             path: path.to_owned(),
             source,
         };
-        let segments: VecDeque<PathBuf> = if path.is_dir() {
+        let segments: Vec<PathBuf> = if path.is_dir() {
             format::segments(path)
                 .map_err(io)?
                 .into_iter()
@@ -82,15 +83,55 @@ impl Reader {
                 .collect()
         } else {
             File::open(path).map_err(io)?;
-            VecDeque::from([path.to_owned()])
+            vec![path.to_owned()]
         };
+        Reader::over(path, segments)
+    }
+
+    /// The end of a folder: its newest segments, as many as have at most `bytes` in all and were written at most
+    /// `age` before the last one; at least one.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_newest(dir: &Path, bytes: u64, age: Duration) -> Result<Self, OpenError> {
+        let segments = match format::segments(dir) {
+            Ok(segments) => segments,
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            Err(source) => {
+                return Err(OpenError::Io {
+                    path: dir.to_owned(),
+                    source,
+                });
+            }
+        };
+        let (mut newest, mut total, mut kept) = (None, 0, Vec::new());
+        for (_, path) in segments.into_iter().rev() {
+            // One that cannot be looked at is told as a fault when it is read.
+            let (length, written) =
+                std::fs::metadata(&path).map_or((0, None), |meta| (meta.len(), meta.modified().ok()));
+            newest = newest.or(written);
+            total += length;
+            let is_old = newest
+                .zip(written)
+                .and_then(|(newest, written)| newest.duration_since(written).ok())
+                .is_some_and(|before| before > age);
+            if !kept.is_empty() && (total > bytes || is_old) {
+                break;
+            }
+            kept.push(path);
+        }
+        kept.reverse();
+        Reader::over(dir, kept)
+    }
+
+    fn over(path: &Path, segments: Vec<PathBuf>) -> Result<Self, OpenError> {
         if segments.is_empty() {
             return Err(OpenError::Empty {
                 path: path.to_owned(),
             });
         }
         Ok(Reader {
-            segments,
+            segments: segments.into(),
             open: None,
             expected: None,
             last: None,

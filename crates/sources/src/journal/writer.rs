@@ -170,6 +170,14 @@ impl Writer {
         }
     }
 
+    /// Hands everything to the system: a kill of this process loses nothing any more, a power failure still may.
+    ///
+    /// # Errors
+    /// If the disk does not take it.
+    pub fn flush(&mut self) -> Result<(), WriteError> {
+        self.write_block()
+    }
+
     /// Puts everything on disk. Call it every second: a power failure costs what came after the last call.
     ///
     /// # Errors
@@ -355,7 +363,10 @@ fn write_both(file: &mut File, header: &[u8], payload: &[u8]) -> std::io::Result
 }
 
 /// The offset behind the last readable input of a folder, at least the offset its newest segment is named by.
-fn end_of(dir: &Path) -> std::io::Result<u64> {
+///
+/// # Errors
+/// If the folder cannot be read.
+pub fn end_of(dir: &Path) -> std::io::Result<u64> {
     let Some((first, path)) = format::segments(dir)?.pop() else {
         return Ok(0);
     };

@@ -113,6 +113,9 @@ pub enum EngineError {
     Spawn { program: PathBuf, source: io::Error },
     #[error("the database process ended before it was ready ({0}); its messages stand above on stderr")]
     Ended(String),
+    /// The database process ended before it was ready, and this is why.
+    #[error("{0}")]
+    Said(String),
     #[error("the database process was not ready after {0} s")]
     NotReady(u64),
     #[error("{0}")]

@@ -29,6 +29,9 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(600);
 /// How long running queries get to end when the server stops.
 const DRAIN: Duration = Duration::from_secs(8);
 
+/// How long a supervised server waits for the one before it, which has the times above to stop.
+const HANDOVER: Duration = Duration::from_secs(20);
+
 /// Where the ready line goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Ready {
@@ -90,7 +93,11 @@ pub async fn serve(options: ServeOptions) -> Result<(), EngineError> {
     let deaf = |error| EngineError::Usage(format!("signals cannot be waited for: {error}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(deaf)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(deaf)?;
-    let running = start(options).await?;
+    let running = if stdin {
+        start_after(options).await?
+    } else {
+        start(options).await?
+    };
     announce(ready, &running.bound)
         .map_err(|source| EngineError::Usage(format!("the ready line cannot be written: {source}")))?;
     let (closed_to, closed) = tokio::sync::oneshot::channel();
@@ -106,6 +113,27 @@ pub async fn serve(options: ServeOptions) -> Result<(), EngineError> {
     }
     running.shutdown().await;
     Ok(())
+}
+
+/// Starts a supervised server. The one of a supervisor that was killed may still be stopping, and has the folder
+/// (and the port) until then.
+async fn start_after(options: ServeOptions) -> Result<Running, EngineError> {
+    let until = tokio::time::Instant::now() + HANDOVER;
+    let mut told = false;
+    loop {
+        match start(options.clone()).await {
+            Err(error @ (EngineError::InUse { .. } | EngineError::Listen { .. }))
+                if tokio::time::Instant::now() < until =>
+            {
+                if !told {
+                    tracing::info!(%error, "waiting for it");
+                    told = true;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            started => return started,
+        }
+    }
 }
 
 fn announce(ready: Ready, bound: &Bound) -> io::Result<()> {

@@ -11,7 +11,7 @@ use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -255,13 +255,16 @@ async fn launch(options: &SupervisedOptions) -> Result<(Running, Bound), EngineE
     let last_words = forward_stderr(&mut child);
     let ready = timeout(options.ready_within, ready_line(&mut child)).await;
     match ready {
-        Ok(Some(bound)) => Ok((
-            Running {
-                process: child,
-                lifeline,
-            },
-            bound,
-        )),
+        Ok(Some(bound)) => {
+            last_words.go_on();
+            Ok((
+                Running {
+                    process: child,
+                    lifeline,
+                },
+                bound,
+            ))
+        }
         Ok(None) => {
             let status = timeout(STOP, child.wait()).await;
             let status = status.map_or("it hangs".to_owned(), |end| {
@@ -270,6 +273,7 @@ async fn launch(options: &SupervisedOptions) -> Result<(Running, Bound), EngineE
             Err(ended(status, &last_words).await)
         }
         Err(_) => {
+            last_words.go_on();
             let _gone_already = child.kill().await;
             Err(EngineError::NotReady(options.ready_within.as_secs()))
         }
@@ -282,33 +286,73 @@ async fn ready_line(child: &mut Child) -> Option<Bound> {
     serde_json::from_str(&line).ok()
 }
 
-/// What the child writes to stderr goes to ours; its last words are kept for the error.
-fn forward_stderr(child: &mut Child) -> Arc<Mutex<Vec<u8>>> {
+/// What the child writes to stderr goes to ours once it is ready; before that it is held back, because a child
+/// that fails says why in one sentence, which becomes our error.
+#[derive(Clone, Default)]
+struct LastWords(Arc<Mutex<Words>>);
+
+#[derive(Default)]
+struct Words {
+    kept: Vec<u8>,
+    forwards: bool,
+}
+
+impl LastWords {
     const KEEP: usize = 2048;
-    let last_words = Arc::new(Mutex::new(Vec::new()));
-    let (Some(mut from), kept) = (child.stderr.take(), Arc::clone(&last_words)) else {
+
+    fn lock(&self) -> MutexGuard<'_, Words> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn take(&self, bytes: &[u8]) {
+        let mut words = self.lock();
+        if words.forwards {
+            let _closed = std::io::Write::write_all(&mut std::io::stderr(), bytes);
+        }
+        words.kept.extend_from_slice(bytes);
+        let excess = words.kept.len().saturating_sub(Self::KEEP);
+        if excess > 0 && !words.forwards {
+            // A long story: no single sentence will do.
+            words.forwards = true;
+            let _closed = std::io::Write::write_all(&mut std::io::stderr(), &words.kept);
+        }
+        words.kept.drain(..excess);
+    }
+
+    fn go_on(&self) {
+        let mut words = self.lock();
+        if !words.forwards {
+            words.forwards = true;
+            let _closed = std::io::Write::write_all(&mut std::io::stderr(), &words.kept);
+        }
+    }
+}
+
+fn forward_stderr(child: &mut Child) -> LastWords {
+    let last_words = LastWords::default();
+    let (Some(mut from), kept) = (child.stderr.take(), last_words.clone()) else {
         return last_words;
     };
     tokio::spawn(async move {
         let mut buffer = vec![0; 4096];
         while let Ok(read @ 1..) = from.read(&mut buffer).await {
-            let _closed = std::io::Write::write_all(&mut std::io::stderr(), &buffer[..read]);
-            let mut kept = kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            kept.extend_from_slice(&buffer[..read]);
-            let excess = kept.len().saturating_sub(KEEP);
-            kept.drain(..excess);
+            kept.take(&buffer[..read]);
         }
     });
     last_words
 }
 
-async fn ended(status: String, last_words: &Mutex<Vec<u8>>) -> EngineError {
+async fn ended(status: String, last_words: &LastWords) -> EngineError {
     // The forwarding task may still have the last bytes in hand.
     tokio::time::sleep(Duration::from_millis(50)).await;
-    let kept = last_words
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    let text = String::from_utf8_lossy(&kept);
+    let kept = String::from_utf8_lossy(&last_words.lock().kept).into_owned();
+    if let [said] = kept.lines().collect::<Vec<_>>().as_slice()
+        && let Some(said) = said.strip_prefix("netfault: ")
+    {
+        return EngineError::Said(said.to_owned());
+    }
+    last_words.go_on();
+    let text = kept;
     let line = text
         .lines()
         .rev()

@@ -65,6 +65,12 @@ impl Front {
         self.cut_if_full(Table::BgpUpdates)
     }
 
+    pub fn skip_update(&mut self, update: &Update) {
+        if !update.nlri.is_empty() {
+            self.seq(update.peer, update.at);
+        }
+    }
+
     pub fn transition(&mut self, transition: Transition) -> Option<Cut> {
         if let Batch::Transitions(rows) = self.batch(Table::Transitions) {
             rows.push(transition);

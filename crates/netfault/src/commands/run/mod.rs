@@ -1,0 +1,228 @@
+//! `netfault run`: the collector service.
+//!
+//! ```text
+//! ris_live ──┐                                    ┌─► journal
+//! dns ───────┼─► inputs (bounded channel) ─► pipeline thread ─► writer (own threads, spool)
+//! clock ─────┘                                    ├─► standard output
+//!                                                 └─► alerts (own tasks, outbox)
+//! ```
+//! * [`work`] the pipeline thread, which owns the engine; [`restore`] what an earlier run left
+//! * [`sources`] the tasks that send; [`output`] a standard output that may fail
+//!
+//! Sources start once the pipeline has its table back. Shutdown closes the channel: sources stop first, what
+//! they sent is still worked through, then the sinks are closed, each with a deadline.
+
+mod output;
+mod restore;
+mod sources;
+mod work;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use netfault_alerts::{Alerts, Notice, Open};
+use netfault_engine::Watchlist;
+use netfault_sources::journal;
+use netfault_store::{Writer, WriterConfig, embedded};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+
+use super::{config_file, load, runtime};
+use crate::cli::RunArgs;
+use crate::config::{Config, Engine};
+use crate::exit::{Failure, Result, sentence};
+use crate::pipeline::{Notifier, Pipeline, Recorder, Sinks};
+use crate::render::{EventWriter, Format, Style};
+use crate::stores::{OpenStore, store_failure};
+
+/// Batches between the sources and the pipeline: about a second of the full feed in a burst. When it is
+/// full the DNS schedule skips, and RIS Live counts a gap.
+const QUEUE: usize = 64;
+/// How long each sink may take to hand over what it has at the end; the rest is on disk.
+const CLOSE: Duration = Duration::from_secs(10);
+
+pub fn run(args: &RunArgs, format: Format) -> Result<ExitCode> {
+    let mut config = load(&args.config)?;
+    if config_file(&args.config).is_none() {
+        go_without_engine(&mut config);
+    }
+    let runtime = runtime()?;
+    for line in config.describe() {
+        tracing::info!("{line}");
+    }
+    runtime.block_on(serve(config, args.stop_after.map(Duration::from_secs), format))
+}
+
+/// The built-in configuration wants the embedded engine, but nobody asked for it.
+fn go_without_engine(config: &mut Config) {
+    let Some(store) = &config.store else { return };
+    if let Engine::Embedded { libchdb, .. } = &store.engine
+        && let Err(error) = embedded::find(libchdb.as_deref())
+    {
+        tracing::warn!("nothing is stored: {}", sentence(&error));
+        config.store = None;
+    }
+}
+
+async fn serve(config: Config, stop_after: Option<Duration>, format: Format) -> Result<ExitCode> {
+    let store = match &config.store {
+        Some(section) => Some(OpenStore::open(section).await?),
+        None => None,
+    };
+    let served = serve_with(&config, store.as_ref(), stop_after, format).await;
+    if let Some(store) = store {
+        store.close().await;
+    }
+    served.map(|()| ExitCode::SUCCESS)
+}
+
+async fn serve_with(
+    config: &Config,
+    store: Option<&OpenStore>,
+    stop_after: Option<Duration>,
+    format: Format,
+) -> Result<()> {
+    let receivers = config.receivers().map_err(Failure::config)?;
+    let (alerts, open) = Alerts::start(receivers, &config.alerts.outbox)
+        .map_err(|error| Failure::unavailable(sentence(&error)))?;
+    let alerts = Arc::new(alerts);
+    let sinks = Sinks {
+        printer: Some(EventWriter::new(
+            output::Forgiving::stdout(),
+            format,
+            Style::stdout(),
+        )),
+        recorder: store.map(|store| recorder(config, store)).transpose()?,
+        notifier: Some(notifier(&alerts, open)),
+    };
+    let worker = work::Worker {
+        journal: open_journal(config)?,
+        pipeline: Pipeline::new(config, sinks),
+        synced: Instant::now(),
+    };
+    let (stop, stopping) = watch::channel(false);
+    let (inputs, queue) = mpsc::channel(QUEUE);
+    let (ready, restored) = oneshot::channel();
+    let tasks = work::Tasks {
+        queue,
+        ready,
+        stop: stopping.clone(),
+        runtime: tokio::runtime::Handle::current(),
+    };
+    let owned = config.clone();
+    let mut worker = tokio::task::spawn_blocking(move || worker.work(&owned, tasks));
+    let mut sources = JoinSet::new();
+
+    let started = async {
+        // Gone without a word: the worker has failed, which is seen below.
+        if let Ok(last) = restored.await {
+            sources = sources::start(config, last, inputs, &stopping)?;
+        }
+        std::future::pending().await
+    };
+    let ended = tokio::select! {
+        ended = wait_for_end(stop_after) => ended,
+        failed = started => failed,
+        failed = migrate(store) => failed,
+        failed = &mut worker => return finish(joined(failed)?),
+    };
+    tracing::info!("stopping: sources first, then what they sent is worked through");
+    let _ = stop.send(true); // no receiver left means that all sources have ended
+    while sources.join_next().await.is_some() {}
+    finish(joined(worker.await)?)?;
+    if let Ok(alerts) = Arc::try_unwrap(alerts) {
+        let closed = alerts.close(CLOSE).await;
+        if closed.pending > 0 {
+            tracing::warn!(alerts = closed.pending, "not delivered yet, kept in the outbox");
+        }
+    }
+    ended
+}
+
+fn joined(
+    worker: std::result::Result<Result<Option<Writer>>, tokio::task::JoinError>,
+) -> Result<Option<Writer>> {
+    worker.map_err(|error| Failure::bug(format_args!("the pipeline ended badly: {error}")))?
+}
+
+/// Hands the last rows to the store. What it does not take in time stays in the spool.
+fn finish(writer: Option<Writer>) -> Result<()> {
+    let Some(writer) = writer else { return Ok(()) };
+    let report = writer.finish(CLOSE).map_err(store_failure)?;
+    if !report.drained {
+        tracing::warn!(
+            segments = report.segments_left,
+            bytes = report.bytes_left,
+            "kept in the spool"
+        );
+    }
+    Ok(())
+}
+
+/// Brings the tables up to date as soon as the store answers. Only comes back with a failure.
+async fn migrate(store: Option<&OpenStore>) -> Result<()> {
+    if let Some(store) = store {
+        store.migrated_when_up().await?;
+        tracing::info!("the store is ready");
+    }
+    std::future::pending().await
+}
+
+async fn wait_for_end(stop_after: Option<Duration>) -> Result<()> {
+    let unavailable = |error| Failure::unavailable(format_args!("signals cannot be received: {error}"));
+    let kind = tokio::signal::unix::SignalKind::terminate();
+    let mut terminate = tokio::signal::unix::signal(kind).map_err(unavailable)?;
+    let timer = async {
+        match stop_after {
+            Some(after) => tokio::time::sleep(after).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(unavailable),
+        _ = terminate.recv() => Ok(()),
+        () = timer => Ok(()),
+    }
+}
+
+fn recorder(config: &Config, store: &OpenStore) -> Result<Recorder> {
+    let section = crate::stores::section(config)?;
+    let mut settings = WriterConfig::live(&section.spool_dir, store.target.clone());
+    settings.spool_max_bytes = section.spool_max;
+    Ok(Recorder {
+        writer: Writer::open(settings).map_err(store_failure)?,
+        updates: section.updates,
+        watchlist: Watchlist::new(config.watch.clone()),
+    })
+}
+
+fn notifier(alerts: &Arc<Alerts>, open: Open) -> Notifier {
+    let (alerts, runtime) = (Arc::downgrade(alerts), tokio::runtime::Handle::current());
+    let send = move |notices: Vec<Notice>| {
+        if let Some(alerts) = alerts.upgrade() {
+            // Returns once they are on disk; never waits for a receiver.
+            runtime.block_on(alerts.send(&notices));
+        }
+    };
+    Notifier {
+        open,
+        send: Box::new(send),
+    }
+}
+
+fn open_journal(config: &Config) -> Result<Option<journal::Writer>> {
+    let Some(section) = &config.journal else {
+        return Ok(None);
+    };
+    let limits = journal::Limits {
+        max_bytes: section.max_size,
+        max_age: section.max_age,
+        ..journal::Limits::default()
+    };
+    journal::Writer::open(&section.dir, limits)
+        .map(Some)
+        .map_err(|error| {
+            Failure::unavailable(format_args!("the journal cannot be opened: {}", sentence(&error)))
+        })
+}

@@ -1,0 +1,128 @@
+//! The live sources: each a task that sends batches into one bounded channel until it is told to stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use netfault_model::{Gap, GapSource, Input, Time};
+use netfault_sources::dns::schedule;
+use netfault_sources::ris_live::{self, ClientConfig, Subscription, system_clock};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::config::{Config, Lateness, RisLive};
+use crate::exit::{Failure, Result, sentence};
+
+/// The clock ticks every second, so far behind the wall clock that what is still under way is not late: RIS
+/// Live is about a second behind the routers.
+const TICK: Duration = Duration::from_secs(1);
+const TICK_LAG: Duration = Duration::from_secs(5);
+
+/// Starts them. `last` is the time of the last thing that the table knows of (seed, journal): what has happened
+/// since is a hole.
+pub fn start(
+    config: &Config,
+    last: Option<Time>,
+    out: mpsc::Sender<Vec<Input>>,
+    stop: &watch::Receiver<bool>,
+) -> Result<JoinSet<()>> {
+    let mut sources = JoinSet::new();
+    // An old capture brings its own time; a clock of today beside it would make all of it late.
+    let live = config
+        .ris_live
+        .as_ref()
+        .is_none_or(|section| section.lateness == Lateness::Judge);
+    if let Some(section) = &config.ris_live {
+        let client = ris_live_client(config, section);
+        let stats = Arc::new(ris_live::Stats::default());
+        let hole = last.map(|last| hole(last, live.then(|| system_clock()())));
+        let (out, stop) = (out.clone(), stop.clone());
+        sources.spawn(async move {
+            if let Some(hole) = hole
+                && out.send(vec![Input::Gap(Box::new(hole))]).await.is_err()
+            {
+                return;
+            }
+            ris_live::run(client, out, system_clock(), stop, stats).await;
+        });
+    }
+    if !config.names.is_empty() {
+        let plan = dns_plan(config)?;
+        let (out, stop) = (out.clone(), stop.clone());
+        sources.spawn(async move {
+            let counters = schedule::run(plan, out, stop, system_clock()).await;
+            tracing::debug!(?counters, "dns schedule ended");
+        });
+    }
+    if live {
+        sources.spawn(tick(out, stop.clone()));
+    }
+    Ok(sources)
+}
+
+/// What happened while the collector was not running is not known.
+fn hole(last: Time, now: Option<Time>) -> Gap {
+    Gap {
+        at: last,
+        source: GapSource::RisLive,
+        collector: None,
+        peer: None,
+        from: Some(last),
+        to: now.map(|now| now.max(last)),
+        offset: None,
+        reason: "the collector was not running".into(),
+        lost: None,
+    }
+}
+
+fn ris_live_client(config: &Config, section: &RisLive) -> ClientConfig {
+    // An AS cannot be subscribed to: the path of a withdrawal is empty. So origins need the whole feed.
+    let everything = section.everything || config.watch.all || !config.watch.origins.is_empty();
+    let subscription = match everything {
+        true => Subscription::Everything,
+        false => Subscription::Prefixes {
+            prefixes: config.watch.prefixes.iter().copied().collect(),
+            less_specific: true,
+        },
+    };
+    let mut client = ClientConfig::new(&section.url, subscription);
+    client.client_id = section.client.clone();
+    client.lateness = match section.lateness {
+        Lateness::Judge => ris_live::Lateness::Judge,
+        Lateness::Trust => ris_live::Lateness::Trust,
+    };
+    client
+}
+
+fn dns_plan(config: &Config) -> Result<schedule::Plan> {
+    let names = config.names.iter().map(|name| {
+        Ok(schedule::NamePlan {
+            name: netfault_sources::dns::wire::parse_name(&name.name)
+                .map_err(|error| Failure::config(sentence(&error)))?,
+            authorities: name.authorities.iter().copied().collect(),
+            resolvers: config.resolvers_of(name).to_vec(),
+            private_ok: name.private_ok,
+        })
+    });
+    let mut plan = schedule::Plan::new(&config.dns.vantage, names.collect::<Result<_>>()?);
+    plan.interval = config.dns.interval;
+    plan.authority_timeout = config.dns.authority_timeout;
+    plan.resolver_timeout = config.dns.resolver_timeout;
+    Ok(plan)
+}
+
+async fn tick(out: mpsc::Sender<Vec<Input>>, mut stop: watch::Receiver<bool>) {
+    let clock = system_clock();
+    let mut every = tokio::time::interval(TICK);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            _ = every.tick() => {}
+        }
+        // A full queue brings time along by itself.
+        if let Err(mpsc::error::TrySendError::Closed(_)) = out.try_send(vec![Input::Tick(clock() - TICK_LAG)])
+        {
+            return;
+        }
+    }
+}

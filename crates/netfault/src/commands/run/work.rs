@@ -1,0 +1,151 @@
+//! The pipeline thread: what an earlier run left, the seed, then everything the sources send.
+//!
+//! What decides something is written to the journal before anybody is told: a kill at any moment leaves a
+//! journal that decides the same again (see [`super::restore`]). A power failure may cost a second of it.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use netfault_model::{Input, Time};
+use netfault_sources::{journal, mrt};
+use netfault_store::Writer;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::restore;
+use crate::config::Config;
+use crate::exit::{Failure, Result, sentence};
+use crate::pipeline::Pipeline;
+
+/// What a power failure may cost (DESIGN section 3).
+const SYNC: Duration = Duration::from_secs(1);
+
+pub struct Worker<W: Write> {
+    pub pipeline: Pipeline<W>,
+    pub journal: Option<journal::Writer>,
+    pub synced: Instant,
+}
+
+/// What the thread is given.
+pub struct Tasks {
+    pub queue: mpsc::Receiver<Vec<Input>>,
+    /// Told once the table is as it was, with the time of the last thing in it: then the sources may begin.
+    pub ready: oneshot::Sender<Option<Time>>,
+    pub stop: watch::Receiver<bool>,
+    pub runtime: Handle,
+}
+
+impl<W: Write> Worker<W> {
+    pub fn work(mut self, config: &Config, tasks: Tasks) -> Result<Option<Writer>> {
+        let Tasks {
+            mut queue,
+            ready,
+            stop,
+            runtime,
+        } = tasks;
+        let restored = restore::restore(&mut self.pipeline, config.journal.as_ref(), &stop)?;
+        let seeded = self.seed(&config.seed, restored, &stop)?;
+        if *stop.borrow() {
+            return Ok(self.pipeline.into_writer());
+        }
+        self.sync();
+        self.offset();
+        let _ = ready.send(restored.max(seeded)); // nobody waits for it any more: the queue will be closed
+        loop {
+            let received = runtime.block_on(async { tokio::time::timeout(SYNC, queue.recv()).await });
+            match received {
+                Ok(Some(batch)) => self.take(batch)?,
+                Ok(None) => break,
+                Err(_) => {} // quiet: what is pending is synced all the same
+            }
+            if self.synced.elapsed() >= SYNC {
+                self.sync();
+            }
+            self.offset();
+        }
+        if let Some(journal) = self.journal {
+            journal
+                .close()
+                .map_err(|error| Failure::unavailable(sentence(&error)))?;
+        }
+        self.pipeline.finish(None).map(|(_, writer)| writer)
+    }
+
+    fn take(&mut self, batch: Vec<Input>) -> Result<()> {
+        self.keep(&batch);
+        self.pipeline.push(batch);
+        if self.pipeline.has_decided()
+            && let Some(journal) = &mut self.journal
+        {
+            let flushed = journal.flush();
+            complain(flushed, journal);
+        }
+        self.pipeline.deliver()?;
+        self.pipeline.flush()
+    }
+
+    /// Table dumps and updates; what is older than the journal's end is in the table already.
+    fn seed(
+        &mut self,
+        seeds: &[String],
+        restored: Option<Time>,
+        stop: &watch::Receiver<bool>,
+    ) -> Result<Option<Time>> {
+        if seeds.is_empty() {
+            return Ok(None);
+        }
+        let files = mrt::discover(seeds).map_err(|error| Failure::config(sentence(&error)))?;
+        let stream = mrt::Stream::open(files, mrt::Options::default())
+            .map_err(|error| Failure::unavailable(sentence(&error)))?;
+        let (mut routes, mut older, mut last) = (0u64, 0u64, None);
+        for mut batch in stream {
+            if *stop.borrow() {
+                break;
+            }
+            let all = batch.len();
+            batch.retain(|input| restored.is_none_or(|restored| input.at() > restored));
+            older += (all - batch.len()) as u64;
+            routes += batch.len() as u64;
+            last = batch.last().map(Input::at).or(last);
+            self.take(batch)?;
+        }
+        let until = last.map(|at: Time| at.to_string()).unwrap_or_default();
+        tracing::info!(inputs = routes, older_than_the_journal = older, until, "seeded");
+        Ok(last)
+    }
+
+    /// Detection goes on without a journal: what it cannot keep is counted there and told by its reader.
+    fn keep(&mut self, batch: &[Input]) {
+        if let Some(journal) = &mut self.journal {
+            let appended = journal.append(batch);
+            complain(appended, journal);
+        }
+    }
+
+    fn sync(&mut self) {
+        if let Some(journal) = &mut self.journal {
+            let synced = journal.sync();
+            complain(synced, journal);
+        }
+        self.synced = Instant::now();
+    }
+
+    /// Tells the writer up to where the journal is safe, and passes on what it complains about.
+    fn offset(&self) {
+        let Some(writer) = self.pipeline.writer() else {
+            return;
+        };
+        if let Some(journal) = &self.journal {
+            writer.journal_offset(journal.synced_offset());
+        }
+        for gap in writer.take_gaps() {
+            tracing::warn!(lost = gap.lost, "store: {}", gap.reason);
+        }
+    }
+}
+
+fn complain(done: Result<(), journal::WriteError>, journal: &journal::Writer) {
+    if let Err(error) = done {
+        tracing::error!(lost = journal.lost(), "journal: {}", sentence(&error));
+    }
+}
