@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::io::BufReader;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::{LazyLock, mpsc};
 use std::time::{Duration, Instant};
 
 use bgpkit_parser::BgpkitParser;
@@ -218,7 +218,11 @@ fn gz_to_map(path: &Path) -> usize {
     routes.len()
 }
 
-const PREFIXES: u32 = 1_200_000;
+/// `PREFIXES` in the environment makes it smaller, for profiling.
+static PREFIXES: LazyLock<u32> = LazyLock::new(|| {
+    let given = std::env::var("PREFIXES").ok().and_then(|text| text.parse().ok());
+    given.unwrap_or(1_200_000)
+});
 const PEERS: u32 = 300;
 /// Prefixes in one message; the real mean is about four.
 const PER_MESSAGE: u32 = 4;
@@ -284,7 +288,7 @@ fn generated(name: &str, watch: Watch) {
     let start = Time::from_secs(1_600_000_000);
     seed(&mut load, start);
     load.run();
-    let (seed_s, seeded) = (load.busy.as_secs_f64(), u64::from(PREFIXES) * u64::from(PEERS));
+    let (seed_s, seeded) = (load.busy.as_secs_f64(), u64::from(*PREFIXES) * u64::from(PEERS));
     let rss_seeded = memory("VmRSS");
     load.busy = Duration::ZERO;
     let changed = churn(&mut load, start);
@@ -302,7 +306,7 @@ fn generated(name: &str, watch: Watch) {
 
 /// A table dump of every peer. One route in a hundred is younger than an hour, on a tenth of the prefixes.
 fn seed(load: &mut Load, at: Time) {
-    for n in 0..PREFIXES {
+    for n in 0..*PREFIXES {
         for p in 0..PEERS {
             let young = n % 10 == 0 && fastrand::u32(..10) == 0;
             let age = if young { fastrand::i64(1..3600) } else { 90_000 };
@@ -330,7 +334,7 @@ fn churn(load: &mut Load, start: Time) -> u64 {
         let (n, p) = match kind {
             85.. if !gone.is_empty() => gone.swap_remove(fastrand::usize(..gone.len())),
             _ => (
-                fastrand::u32(..PREFIXES / PER_MESSAGE) * PER_MESSAGE,
+                fastrand::u32(..*PREFIXES / PER_MESSAGE) * PER_MESSAGE,
                 fastrand::u32(..PEERS),
             ),
         };

@@ -4,13 +4,14 @@
 //! do with it). So a quiet prefix costs its row of bits and nothing else.
 
 use netfault_model::{Asn, Time};
+use smallvec::SmallVec;
 
 use super::bits::{self, Slot};
 
 /// Exact marks per prefix before they are put together; a table transfer from 300 peers would cost 5 KB a prefix.
-const EXACT: usize = 24;
-/// Holds that began within this span become one group, which matures with its youngest member.
-const GROUP: i64 = 60_000_000;
+const EXACT: usize = 48;
+/// Then holds that began within an eighth of an hour become one group, which matures with its youngest member.
+const GROUP: i64 = 450_000_000;
 
 /// An AS holds the prefix since `since`, which is not an hour yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +32,9 @@ struct Group {
 #[derive(Clone, Debug, Default)]
 pub struct Young {
     /// By time.
-    exact: Vec<Held>,
-    groups: Vec<Group>,
+    exact: SmallVec<[Held; 1]>,
+    #[allow(clippy::box_collection)] // nearly always absent, and then eight bytes instead of 24
+    groups: Option<Box<Vec<Group>>>,
 }
 
 impl Young {
@@ -48,8 +50,8 @@ impl Young {
     }
 
     fn group(&mut self, held: Held, width: usize) {
-        let near = self
-            .groups
+        let groups = self.groups.get_or_insert_default();
+        let near = groups
             .iter_mut()
             .find(|group| group.voters.len() == width && (held.since.since(group.first).abs() <= GROUP));
         match near {
@@ -60,7 +62,7 @@ impl Young {
             None => {
                 let mut voters = vec![0; width].into_boxed_slice();
                 bits::set(&mut voters, held.voter);
-                self.groups.push(Group {
+                groups.push(Group {
                     first: held.since,
                     since: held.since,
                     voters,
@@ -75,32 +77,39 @@ impl Young {
             self.exact.remove(place);
             return true;
         }
-        self.groups
+        let Some(groups) = &mut self.groups else {
+            return false;
+        };
+        groups
             .iter_mut()
             .any(|group| bits::clear(&mut group.voters, voter))
     }
 
     pub fn contains(&self, voter: Slot) -> bool {
         self.exact.iter().any(|held| held.voter == voter)
-            || self.groups.iter().any(|group| bits::get(&group.voters, voter))
+            || self.groups().iter().any(|group| bits::get(&group.voters, voter))
     }
 
     /// Takes out the ASes that have held the prefix since `until` or longer.
     pub fn mature(&mut self, until: Time, mut each: impl FnMut(Slot)) {
         let grown = self.exact.partition_point(|held| held.since <= until);
         self.exact.drain(..grown).for_each(|held| each(held.voter));
-        self.groups.retain(|group| {
+        let Some(groups) = &mut self.groups else { return };
+        groups.retain(|group| {
             let young = group.since > until;
             if !young {
                 bits::slots(&group.voters).for_each(&mut each);
             }
             young
         });
+        if groups.is_empty() {
+            self.groups = None;
+        }
     }
 
     /// The oldest hold: the next to mature.
     pub fn oldest(&self) -> Option<Time> {
-        let grouped = self.groups.iter().map(|group| group.since).min();
+        let grouped = self.groups().iter().map(|group| group.since).min();
         self.exact
             .first()
             .map(|held| held.since)
@@ -110,7 +119,11 @@ impl Young {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.exact.is_empty() && self.groups.is_empty()
+        self.exact.is_empty() && self.groups.is_none()
+    }
+
+    fn groups(&self) -> &[Group] {
+        self.groups.as_ref().map_or(&[], |groups| groups.as_slice())
     }
 }
 
@@ -130,7 +143,7 @@ pub struct Loss {
 #[derive(Debug, Default)]
 pub struct Marks {
     pub young: Young,
-    pub losses: Vec<Loss>,
+    pub losses: SmallVec<[Loss; 1]>,
     /// Routes whose origin is not the majority's.
     pub other_origins: Vec<(Slot, Asn)>,
     pub episode: Option<Box<crate::prefix::Episode>>,
@@ -172,7 +185,7 @@ mod tests {
         assert!(
             grown
                 .iter()
-                .all(|&(at, voter)| at >= i64::from(voter) && at <= i64::from(voter) + 60)
+                .all(|&(at, voter)| at >= i64::from(voter) && at <= i64::from(voter) + 450)
         );
     }
 }
