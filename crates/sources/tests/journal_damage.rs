@@ -34,7 +34,7 @@ fn read(path: &Path) -> (Vec<i64>, Vec<(usize, netfault_model::Gap)>) {
     for input in Reader::open(path).unwrap().flatten() {
         match input {
             Input::Tick(at) => ticks.push(at.micros()),
-            Input::Gap(gap) => gaps.push((ticks.len(), gap)),
+            Input::Gap(gap) => gaps.push((ticks.len(), *gap)),
             other => panic!("{other:?}"),
         }
     }

@@ -153,7 +153,10 @@ fn embedded_the_same_day_stored_twice_is_there_once_in_any_batching() {
     // Other batches: the key makes them the same rows.
     day(33);
     assert_eq!(db.count("SELECT count() FROM bgp_updates FINAL"), 200);
-    assert_eq!(db.ask("SELECT sum(announcements), sum(withdrawals) FROM updates_per_minute"), "200\t0");
+    assert_eq!(
+        db.ask("SELECT sum(announcements), sum(withdrawals) FROM updates_per_minute"),
+        "200\t0"
+    );
     // Transitions of one instant and subject are one statement.
     assert_eq!(db.count("SELECT count() FROM transitions FINAL"), 15);
     assert_eq!(db.count("SELECT uniqExact(id) FROM transitions"), 15);
