@@ -232,6 +232,12 @@ fn hand_over(writer: Writer, config: &Config) -> Result<()> {
             "the store refused {refused} rows; they are in {spool}/replay/rejected"
         )));
     }
+    let shed: u64 = report.stats.tables.iter().map(|table| table.shed).sum();
+    if shed > 0 {
+        return Err(Failure::unavailable(format_args!(
+            "{shed} rows found no room on the disk and are not in the store"
+        )));
+    }
     if !report.drained {
         return Err(Failure::unavailable(format_args!(
             "{} segments ({} bytes) are not in the store yet; they are kept in the spool and go out at the next start",

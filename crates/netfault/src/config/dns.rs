@@ -88,11 +88,20 @@ fn detect(context: &Context, raw: Option<Spanned<DnsSettings>>, interval: Durati
     }
     let shown = values::show_duration(interval);
     let wrong = if settings.forget_s < forget {
-        format!("forget_s: {} is less than {FORGET_ROUNDS} rounds of dns.interval ({shown}): servers would be forgotten between rounds", settings.forget_s)
+        format!(
+            "forget_s: {} is less than {FORGET_ROUNDS} rounds of dns.interval ({shown}): servers would be forgotten between rounds",
+            settings.forget_s
+        )
     } else if settings.stale_s < stale {
-        format!("stale_s: {} is less than {STALE_ROUNDS} rounds of dns.interval ({shown}): names would be unknown between rounds", settings.stale_s)
+        format!(
+            "stale_s: {} is less than {STALE_ROUNDS} rounds of dns.interval ({shown}): names would be unknown between rounds",
+            settings.stale_s
+        )
     } else if settings.round_grace_s > grace {
-        format!("round_grace_s: {} is not shorter than dns.interval ({shown}): a round would still be open when the next begins", settings.round_grace_s)
+        format!(
+            "round_grace_s: {} is not shorter than dns.interval ({shown}): a round would still be open when the next begins",
+            settings.round_grace_s
+        )
     } else {
         return Ok(settings);
     };
@@ -109,11 +118,17 @@ pub(super) fn check_plan(context: &Context, names: &[(Location, Name)], dns: &Dn
             false => &name.resolvers,
         };
         let authorities = name.authorities.iter().map(|server| (true, *server, 1.0));
-        let resolvers = resolvers.iter().map(|server| (false, *server, RESOLVER_QUESTIONS));
+        let resolvers = resolvers
+            .iter()
+            .map(|server| (false, *server, RESOLVER_QUESTIONS));
         for (is_authority, server, questions) in authorities.chain(resolvers) {
             let sum = asked.entry((is_authority, server)).or_default();
             *sum += questions;
-            let limit = if is_authority { AUTHORITY_PER_SECOND } else { RESOLVER_PER_SECOND };
+            let limit = if is_authority {
+                AUTHORITY_PER_SECOND
+            } else {
+                RESOLVER_PER_SECOND
+            };
             if *sum > limit * seconds {
                 let message = format!(
                     "with this name the server {server} would be asked {sum} questions every {}, and {limit} a second is \
@@ -137,4 +152,3 @@ fn hostname() -> String {
         name.to_owned()
     }
 }
-

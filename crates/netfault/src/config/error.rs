@@ -36,13 +36,6 @@ impl std::fmt::Display for Position {
 }
 
 impl ConfigError {
-    /// EX_CONFIG of sysexits.h.
-    pub const EXIT_CODE: u8 = 78;
-
-    pub fn exit_code(&self) -> u8 {
-        Self::EXIT_CODE
-    }
-
     pub(super) fn at(path: &Path, place: Location, message: impl Into<String>) -> Self {
         ConfigError::Invalid {
             path: path.to_owned(),

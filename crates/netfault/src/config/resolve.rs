@@ -165,7 +165,11 @@ fn dns_server(text: &str) -> std::result::Result<SocketAddr, String> {
     values::server(text, 53)
 }
 
-fn watch(context: &Context, raw: RawWatch, resolvers: &[SocketAddr]) -> Result<(Watch, Vec<(Location, Name)>)> {
+fn watch(
+    context: &Context,
+    raw: RawWatch,
+    resolvers: &[SocketAddr],
+) -> Result<(Watch, Vec<(Location, Name)>)> {
     let mut watch = Watch {
         all: raw.all.unwrap_or(false),
         ..Watch::default()

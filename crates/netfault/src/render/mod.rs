@@ -16,11 +16,9 @@ mod style;
 
 use std::io;
 
-pub use event::event_line;
 pub use events::EventWriter;
-pub use human::human_line;
 pub use rows::{Column, RowWriter};
-pub use style::{Style, moment};
+pub use style::Style;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {

@@ -109,7 +109,7 @@ pub async fn serve(options: ServeOptions) -> Result<(), EngineError> {
     tokio::select! {
         _ = terminate.recv() => tracing::info!("SIGTERM: the database server stops"),
         _ = interrupt.recv() => tracing::info!("SIGINT: the database server stops"),
-        _ = closed => tracing::info!("stdin ended: the database server stops"),
+        _ = closed => tracing::debug!("stdin ended: the database server stops"),
     }
     running.shutdown().await;
     Ok(())
