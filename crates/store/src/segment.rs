@@ -38,6 +38,8 @@ pub(crate) struct Segment {
     /// The deduplication token: made of the content, so that the same batch has the same token even
     /// when a replay makes it anew.
     token: [u8; 16],
+    /// It may have been sent before, and nobody knows what became of it.
+    pub tried: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +64,20 @@ impl Segment {
             body_len: body.len() as u64,
             body_crc,
             token,
+            tried: false,
+        }
+    }
+
+    /// The token of the next try.
+    ///
+    /// MergeTree writes a token down before it commits the part: a server that is killed between the two
+    /// takes the second try for a repetition, and the rows are lost (seen in the SIGKILL test). So a try whose
+    /// fate is not known is followed by one with a token of its own. At worst the rows are there twice until
+    /// parts are merged; their keys are equal, so `FINAL` and the views see them once.
+    pub fn insert_token(&self) -> String {
+        match self.tried {
+            false => self.token(),
+            true => format!("{}-{:016x}", self.token(), fastrand::u64(..)),
         }
     }
 
@@ -154,6 +170,7 @@ impl Segment {
             body_len,
             body_crc: u32_at(36),
             token,
+            tried: false,
         })
     }
 

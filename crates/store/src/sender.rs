@@ -4,7 +4,7 @@
 //! server writes the other. A failed one goes back to its place and everything waits, longer each time,
 //! with jitter, so that many collectors do not come back at once. Nothing is given up but what the server
 //! will never take ([`crate::retry`]). Cancelling at any point is safe: the segment is still on disk, and
-//! its token makes a second insert of it harmless.
+//! its token makes a second insert of it harmless, and where a token cannot be trusted its keys do.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -150,7 +150,7 @@ async fn insert(client: &Client, segment: &Segment, body: Vec<u8>) -> Result<(),
         // The body is compressed already.
         .with_setting("decompress", "1")
         .with_setting("insert_deduplicate", "1")
-        .with_setting("insert_deduplication_token", segment.token())
+        .with_setting("insert_deduplication_token", segment.insert_token())
         .with_setting("async_insert", "0")
         // Repeated rows go when parts are merged; looking for them in every batch costs a pass.
         .with_setting("optimize_on_insert", "0")

@@ -70,7 +70,10 @@ impl Spool {
                 _ => continue,
             };
             match found {
-                Ok(segment) => self.keep(segment),
+                Ok(segment) => self.keep(Segment {
+                    tried: true,
+                    ..segment
+                }),
                 Err(SegmentError::Torn(reason)) => {
                     torn.push(Torn {
                         path: path.clone(),
@@ -153,12 +156,13 @@ impl Spool {
 
     /// The segment could not be sent: it waits again, in its old place.
     pub fn put_back(&mut self, number: u64) {
-        if let Some(segment) = self.in_flight.remove(&number) {
+        if let Some(mut segment) = self.in_flight.remove(&number) {
+            segment.tried = true;
             self.waiting.insert(number, segment);
         }
     }
 
-    /// ClickHouse has it. Removing the file needs no sync: if it comes back, its token makes it harmless.
+    /// ClickHouse has it. Removing the file needs no sync: if it comes back, its keys make it harmless.
     pub fn sent(&mut self, number: u64) {
         let Some(segment) = self.in_flight.remove(&number) else {
             return;

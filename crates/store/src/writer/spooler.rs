@@ -1,7 +1,7 @@
 //! The spooler thread: from a batch in memory to a synced segment.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Cut, Overflow, Shared};
 use crate::frame;
@@ -13,6 +13,9 @@ use crate::sender::Wake;
 const TICK: Duration = Duration::from_millis(100);
 /// Between two attempts to write to a disk that refuses.
 const DISK_RETRY: Duration = Duration::from_millis(500);
+
+/// How long a replay waits for room on the disk.
+const DISK_PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) fn run(shared: &Shared, cuts: &Receiver<Cut>, wake: &Wake) {
     loop {
@@ -66,12 +69,15 @@ fn write(shared: &Shared, cut: &Cut, wake: &Wake) -> Result<(), &'static str> {
         &body,
     );
     let dir = shared.config.spool_dir.as_path();
+    let since = Instant::now();
     while let Err(error) = segment.store(dir, &body) {
         if shared.counters.error(Some(format!("{}: {error}", dir.display()))) {
             tracing::error!(dir = %dir.display(), %error, "the spool cannot be written");
         }
         let may_wait = shared.config.overflow == Overflow::Wait || !table.may_be_shed();
-        if !may_wait || shared.counters.is_over() {
+        // A replay fails, and a person plays it again; the service waits for room as long as it lives.
+        let gives_up = shared.config.overflow == Overflow::Wait && since.elapsed() > DISK_PATIENCE;
+        if !may_wait || gives_up || shared.counters.is_over() {
             return Err("the disk refuses");
         }
         let spool = shared.spool();
