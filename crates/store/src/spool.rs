@@ -70,10 +70,10 @@ impl Spool {
                 _ => continue,
             };
             match found {
-                Ok(segment) => self.keep(Segment {
-                    tried: true,
-                    ..segment
-                }),
+                Ok(mut segment) => {
+                    segment.tried = true;
+                    self.keep(segment);
+                }
                 Err(SegmentError::Torn(reason)) => {
                     torn.push(Torn {
                         path: path.clone(),
