@@ -246,7 +246,10 @@ mod tests {
             .set_len(two.size() - 1)
             .unwrap();
         let (mut spool, torn) = Spool::open(dir.path()).unwrap();
-        assert_eq!((spool.take(), spool.take()), (Some(one), None));
+        // Nobody knows whether the earlier run had sent it.
+        let mut left = one;
+        left.tried = true;
+        assert_eq!((spool.take(), spool.take()), (Some(left), None));
         assert_eq!(torn.len(), 1);
         assert!(
             dir.path()
