@@ -4,10 +4,13 @@
 
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-have bzip2 && have gzip || die "bench needs bzip2 and gzip: apt-get install bzip2 gzip"
+for tool in bzip2 gzip; do
+    have "$tool" || die "bench needs $tool: apt-get install $tool"
+done
 day=${NETFAULT_SHARED_DATA:-../shared/data}/route-views2-20080224
 [ -d "$day" ] || die "bench needs the real day, and $day is not there"
 cargo build --release --quiet --bin netfault
 cargo build --release --quiet -p netfault-tests --example table_bench
 cargo build --release --quiet -p netfault-sources --example decode_bench --example ris_live_bench
-exec python3 scripts/bench.py "$day" ${BENCH:-}
+read -ra parts <<<"${BENCH:-}"
+exec python3 scripts/bench.py "$day" "${parts[@]}"
