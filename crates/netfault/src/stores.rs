@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use netfault_store::embedded::{self, Supervised, SupervisedOptions};
-use netfault_store::{Client, StoreError, StoreTarget, migrate};
+use netfault_store::migrate::{self, MigrateError};
+use netfault_store::{Client, StoreError, StoreTarget};
 
 use crate::config::{Config, Engine, Store};
 use crate::exit::{Failure, Result, sentence};
@@ -61,23 +62,35 @@ impl OpenStore {
 
     /// Brings the tables up to date, and connects.
     pub async fn migrated(&self) -> Result<Client> {
-        let server = Client::connect_server(&self.target)
+        self.try_migrate()
             .await
-            .map_err(store_failure)?;
-        let applied = migrate::apply(&server)
-            .await
-            .map_err(|error| Failure::unavailable(sentence(&error)))?;
-        tracing::debug!(migrations = applied.len(), "tables are up to date");
-        Client::connect(&self.target).await.map_err(store_failure)
+            .map_err(|error| Failure::unavailable(sentence(&error)))
     }
 
-    /// A server may still be down when the service starts: it tries again, and the spool keeps what comes.
-    /// A refusal that waiting does not mend ends it.
+    async fn try_migrate(&self) -> Result<Client, MigrateError> {
+        let server = Client::connect_server(&self.target).await?;
+        let applied = migrate::apply(&server).await?;
+        tracing::debug!(migrations = applied.len(), "tables are up to date");
+        Ok(Client::connect(&self.target).await?)
+    }
+
+    /// The first attempt of a service. `None`: the store is down and may come up (see
+    /// [`migrated_when_up`](Self::migrated_when_up)).
+    pub async fn migrated_if_up(&self) -> Result<Option<Client>> {
+        match self.try_migrate().await {
+            Ok(client) => Ok(Some(client)),
+            Err(error) if passes(&error) => Ok(None),
+            Err(error) => Err(Failure::unavailable(sentence(&error))),
+        }
+    }
+
+    /// A server may still be down when the service starts, or go down at any moment: it tries again, and the spool
+    /// keeps what comes. A refusal that waiting does not mend ends it.
     pub async fn migrated_when_up(&self) -> Result<Client> {
         let mut wait = Duration::from_secs(1);
         loop {
-            match Client::connect_server(&self.target).await {
-                Err(error) if netfault_store::is_retryable(&error) => {
+            match self.try_migrate().await {
+                Err(error) if passes(&error) => {
                     tracing::warn!(
                         "{}; trying again in {} s, the spool keeps what comes",
                         sentence(&error),
@@ -86,8 +99,7 @@ impl OpenStore {
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(Duration::from_secs(30));
                 }
-                Err(error) => return Err(store_failure(error)),
-                Ok(_) => return self.migrated().await,
+                done => return done.map_err(|error| Failure::unavailable(sentence(&error))),
             }
         }
     }
@@ -97,6 +109,16 @@ impl OpenStore {
         if let Some(supervised) = self.supervised {
             supervised.shutdown().await;
         }
+    }
+}
+
+/// True for what a server that is down or going down says. What a person has to mend ends the service at its start.
+fn passes(error: &MigrateError) -> bool {
+    match error {
+        MigrateError::Store(source) | MigrateError::Failed { source, .. } => {
+            matches!(source, StoreError::Unreachable { .. } | StoreError::TimedOut)
+        }
+        _ => false,
     }
 }
 

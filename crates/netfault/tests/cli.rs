@@ -81,7 +81,7 @@ fn bad_input_is_one_sentence() {
         (
             &["config", "check", "-c", "plan.yaml"],
             CONFIG,
-            "plan.yaml:8:7: with this name the server 192.0.2.53:53 would be asked 6 questions every 5s",
+            "plan.yaml:9:7: with this name the server 192.0.2.53:53 would be asked 6 questions every 5s",
         ),
         (
             &["config", "check", "-c", "stale.yaml"],
@@ -291,7 +291,8 @@ fn store_spool_on_a_full_disk_is_said() {
     )
     .unwrap();
     let ended = run(dir.path(), &["-q", "replay", "--store", "-c", "n.yaml", &lab("")]);
-    refused(&ended, UNAVAILABLE, "No space left on device");
+    assert_eq!(ended.code, Some(UNAVAILABLE), "{ended:?}");
+    assert!(ended.err.contains("No space left on device"), "{}", ended.err);
 }
 
 #[test]
@@ -327,13 +328,18 @@ fn store_that_refuses_the_password_is_said() {
         vec!["-q", "run", "-c", "wrong.yaml", "--stop-after", "20"],
     ] {
         let ended = run(dir.path(), &args);
-        refused(&ended, UNAVAILABLE, "user or password");
+        refused(
+            &ended,
+            UNAVAILABLE,
+            "refuses user 'netfault': check store.user and store.password",
+        );
         assert!(
             !ended.err.contains("wrong\""),
             "no password is shown: {}",
             ended.err
         );
     }
+    run(dir.path(), &["db", "migrate", "-c", "right.yaml"]).ok();
     let table = [
         ("table", "1"),
         ("json", "\"data\""),

@@ -163,7 +163,7 @@ fn beacons_of_a_real_day_go_out_once_and_on_time() {
             .collect();
         let at: Vec<&str> = outs.iter().filter_map(|line| line["at"].as_str()).collect();
         assert!(
-            matches!(at.as_slice(), [at] if ("2008-02-24T02:00".."2008-02-24T02:06").contains(at)),
+            matches!(at.as_slice(), [at] if ("2008-02-24T02:00".."2008-02-24T02:07").contains(at)),
             "{beacon}: {at:?}"
         );
         assert_eq!(outs[0]["subject"]["origin"], 12654);

@@ -37,7 +37,7 @@ fn routes_come_in_and_the_store_the_webhook_and_the_journal_agree() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let (_server, url) = ris_live(dir.path(), "server", &["--speed", "max"]);
+    let (_server, url) = ris_live(dir.path(), "server", &["--speed", "400/s"]);
     let hook = Hook::start();
     let more = format!(
         "store: {{embedded: store}}\nalerts: {{receivers: [{{name: hook, webhook: {{url: '{}'}}}}]}}",
@@ -169,7 +169,7 @@ fn without_its_store_the_service_goes_on_and_spools() {
 #[test]
 fn a_service_that_cannot_print_goes_on() {
     let dir = tempfile::tempdir().unwrap();
-    let (_server, url) = ris_live(dir.path(), "server", &["--speed", "max"]);
+    let (_server, url) = ris_live(dir.path(), "server", &["--speed", "400/s"]);
     let hook = Hook::start();
     let more = format!(
         "alerts: {{receivers: [{{name: hook, webhook: {{url: '{}'}}}}]}}",

@@ -235,7 +235,8 @@ fn hand_over(writer: Writer, config: &Config) -> Result<()> {
     let shed: u64 = report.stats.tables.iter().map(|table| table.shed).sum();
     if shed > 0 {
         return Err(Failure::unavailable(format_args!(
-            "{shed} rows found no room on the disk and are not in the store"
+            "{shed} rows are not in the store: {}",
+            report.stats.last_error.as_deref().unwrap_or("the disk is full")
         )));
     }
     if !report.drained {

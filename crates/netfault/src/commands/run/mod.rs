@@ -70,7 +70,13 @@ async fn serve(config: Config, stop_after: Option<Duration>, format: Format) -> 
         Some(section) => Some(OpenStore::open(section).await?),
         None => None,
     };
-    let served = serve_with(&config, store.as_ref(), stop_after, format).await;
+    let served = match &store {
+        Some(open) => match open.migrated_if_up().await {
+            Ok(client) => serve_with(&config, Some(open), client.is_some(), stop_after, format).await,
+            Err(failure) => Err(failure),
+        },
+        None => serve_with(&config, None, true, stop_after, format).await,
+    };
     if let Some(store) = store {
         store.close().await;
     }
@@ -80,6 +86,7 @@ async fn serve(config: Config, stop_after: Option<Duration>, format: Format) -> 
 async fn serve_with(
     config: &Config,
     store: Option<&OpenStore>,
+    store_is_ready: bool,
     stop_after: Option<Duration>,
     format: Format,
 ) -> Result<()> {
@@ -124,7 +131,7 @@ async fn serve_with(
     let ended = tokio::select! {
         ended = wait_for_end(stop_after) => ended,
         failed = started => failed,
-        failed = migrate(store) => failed,
+        failed = migrate(store.filter(|_| !store_is_ready)) => failed,
         failed = &mut worker => return finish(joined(failed)?),
     };
     tracing::info!("stopping: sources first, then what they sent is worked through");
