@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
 
+use super::bunzip2;
 use super::progress::Progress;
 
 /// Bytes of one piece of decompressed file: small enough to stay in a core's cache until it is decoded.
@@ -49,7 +49,7 @@ impl Inflater {
         let inner: Box<dyn Read + Send> = match Packing::of(file.fill_buf()?) {
             Packing::Plain => Box::new(file),
             Packing::Gzip => Box::new(MultiGzDecoder::new(file)),
-            Packing::Bzip2 => Box::new(MultiBzDecoder::new(file)),
+            Packing::Bzip2 => Box::new(bunzip2::Reader::new(file)),
         };
         Ok(Inflater { inner })
     }

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! * [`name`], [`discover`] what the user typed to files, with collector, kind and time
-//! * [`inflate`] gzip, bzip2 or plain, by magic
+//! * [`inflate`] gzip, bzip2 or plain, by magic; [`bunzip2`] decompresses bzip2
 //! * [`frame`] where records end, and where they begin again after damage
 //! * [`bgp4mp`], [`rib`] what is in a record
 //! * [`decode`] a file's bytes to inputs, damage included as `Gap`; [`sound`] what may be believed after it
@@ -20,6 +20,7 @@
 //! Same files, same inputs in the same order, whatever the number of threads.
 
 pub mod bgp4mp;
+pub mod bunzip2;
 pub mod decode;
 pub mod discover;
 pub mod frame;

@@ -12,12 +12,12 @@ use bgpkit_parser::models::{
     NextHopAddress, Nlri, Safi,
 };
 use bgpkit_parser::{BgpkitParser, FallibleRecordIterator, MrtRecord};
-use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
 use ipnet::IpNet;
 use netfault_model::Time;
 
 use super::ServedFile;
+use crate::mrt::bunzip2;
 
 /// One message as RIS Live tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,7 +166,7 @@ fn open(path: &Path) -> io::Result<Box<dyn Read>> {
     let mut file = BufReader::with_capacity(256 * 1024, File::open(path)?);
     Ok(match file.fill_buf()? {
         [0x1f, 0x8b, ..] => Box::new(BufReader::new(MultiGzDecoder::new(file))),
-        [b'B', b'Z', b'h', ..] => Box::new(BufReader::new(MultiBzDecoder::new(file))),
+        [b'B', b'Z', b'h', ..] => Box::new(BufReader::new(bunzip2::Reader::new(file))),
         _ => Box::new(file),
     })
 }
