@@ -133,7 +133,7 @@ fn the_service_is_killed_again_and_again() {
     for n in 0..KILLS {
         let mut running = service(dir.path(), &config, &format!("run{n}"));
         running.says("RIS Live: connected");
-        std::thread::sleep(Duration::from_millis(random.u64(0..1200)));
+        pause(Duration::from_millis(random.u64(0..1200)));
         printed.push(running.kill());
     }
     let mut running = service(dir.path(), &config, "last");
@@ -141,7 +141,7 @@ fn the_service_is_killed_again_and_again() {
     // The rest of the capture: 1,122 messages at 50 a second are over when nothing is said any more.
     let mut size = 0;
     wait_for("the journal to be quiet", || {
-        std::thread::sleep(Duration::from_millis(1500));
+        pause(Duration::from_millis(1500));
         let now = folder_size(&dir.path().join(".netfault/journal"));
         let quiet = now == size;
         size = now;
@@ -202,7 +202,7 @@ fn the_store_is_killed_again_and_again() {
         });
         // The first half dies while it starts, the second while it works.
         if n >= STORE_KILLS / 2 {
-            std::thread::sleep(Duration::from_millis(300));
+            pause(Duration::from_millis(300));
         }
         signal(pid, "KILL");
         last = pid;

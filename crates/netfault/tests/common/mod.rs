@@ -106,6 +106,12 @@ pub fn has_engine(test: &str) -> bool {
     found
 }
 
+/// Between two looks, and the random moment of a kill: nothing is ever sent on the channel that is waited for.
+pub fn pause(time: Duration) {
+    let (_held, never) = std::sync::mpsc::channel::<()>();
+    let _ = never.recv_timeout(time);
+}
+
 /// Looks again and again until `condition` has an answer.
 #[track_caller]
 pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
@@ -115,7 +121,7 @@ pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
             return answer;
         }
         assert!(start.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
-        std::thread::sleep(Duration::from_millis(10));
+        pause(Duration::from_millis(10));
     }
 }
 
@@ -160,7 +166,7 @@ impl Running {
                 "it does not say '{text}' ({ended:?}):\n{}",
                 self.err()
             );
-            std::thread::sleep(Duration::from_millis(10));
+            pause(Duration::from_millis(10));
         }
     }
 
