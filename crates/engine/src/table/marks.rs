@@ -3,7 +3,7 @@
 //! An AS without a mark holds the prefix for longer than the hour that a baseline asks for (or has nothing to
 //! do with it). So a quiet prefix costs its row of bits and nothing else.
 
-use netfault_model::{Asn, Time};
+use netfault_model::Time;
 use smallvec::SmallVec;
 
 use super::bits::{self, Slot};
@@ -144,8 +144,6 @@ pub struct Loss {
 pub struct Marks {
     pub young: Young,
     pub losses: SmallVec<[Loss; 1]>,
-    /// Routes whose origin is not the majority's.
-    pub other_origins: Vec<(Slot, Asn)>,
     pub episode: Option<Box<crate::prefix::Episode>>,
     /// The earliest deadline that waits for this prefix.
     pub due: Option<Time>,
@@ -153,10 +151,7 @@ pub struct Marks {
 
 impl Marks {
     pub fn is_empty(&self) -> bool {
-        self.young.is_empty()
-            && self.losses.is_empty()
-            && self.other_origins.is_empty()
-            && self.episode.is_none()
+        self.young.is_empty() && self.losses.is_empty() && self.episode.is_none()
     }
 
     pub fn loss(&self, voter: Slot) -> Option<&Loss> {

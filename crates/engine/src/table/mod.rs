@@ -37,6 +37,8 @@ pub struct Entry {
     pub state: State,
     /// Waits to be looked at, at the end of this instant.
     pub touched: bool,
+    /// Some session sees another origin than the majority's.
+    mixed: bool,
     /// Judged by a baseline that is inferred from withdrawals.
     pub inferred: bool,
     /// Peer ASes in the baseline.
@@ -64,6 +66,8 @@ pub struct Table {
     has: BitRows,
     /// Which ASes (by their first slot) make up the baseline.
     base: BitRows,
+    /// Routes whose origin is not the majority's, of the rows that are `mixed`.
+    other_origins: FxHashMap<Row, Vec<(Slot, Asn)>>,
     /// Path ids of (row, session) where ADD-PATH is in use.
     paths: FxHashMap<(Row, Slot), Vec<u32>>,
 }
@@ -106,6 +110,7 @@ impl Table {
             interest,
             state: State::Unknown,
             touched: false,
+            mixed: false,
             inferred: false,
             eligible: 0,
             origin: Asn(0),
@@ -208,15 +213,18 @@ impl Table {
         let Some(origin) = origin.filter(|origin| origin.0 != 0) else {
             return false;
         };
-        origin::note(&mut self.entries[row as usize], self.has.row(row), slot, origin)
+        let (entry, others) = (&mut self.entries[row as usize], &mut self.other_origins);
+        origin::note(entry, others, row, self.has.row(row), slot, origin)
     }
 
     /// The session has no route any more.
     pub fn forget_origin(&mut self, row: Row, slot: Slot) {
-        let Some(marks) = &mut self.entries[row as usize].marks else {
-            return;
-        };
-        marks.other_origins.retain(|&(other, _)| other != slot);
+        origin::forget(
+            &mut self.entries[row as usize],
+            &mut self.other_origins,
+            row,
+            slot,
+        );
     }
 }
 

@@ -3,48 +3,70 @@
 use std::collections::BTreeMap;
 
 use netfault_model::Asn;
+use rustc_hash::FxHashMap;
 
-use super::Entry;
 use super::bits::{self, Slot};
+use super::{Entry, Row};
+
+/// Routes whose origin is not the majority's.
+type Others = FxHashMap<Row, Vec<(Slot, Asn)>>;
 
 /// The route of `slot` has `origin` now. True if the majority changed.
-pub fn note(entry: &mut Entry, has: &[u64], slot: Slot, origin: Asn) -> bool {
+pub fn note(entry: &mut Entry, others: &mut Others, row: Row, has: &[u64], slot: Slot, origin: Asn) -> bool {
     if entry.origin.0 == 0 {
         entry.origin = origin;
         return true;
     }
     if origin == entry.origin {
-        if let Some(marks) = &mut entry.marks {
-            marks.other_origins.retain(|&(other, _)| other != slot);
-        }
+        forget(entry, others, row, slot);
         return false;
     }
     let majority = entry.origin;
-    let others = &mut entry.marks_mut().other_origins;
-    match others.iter_mut().find(|(other, _)| *other == slot) {
+    entry.mixed = true;
+    let of_row = others.entry(row).or_default();
+    match of_row.iter_mut().find(|(other, _)| *other == slot) {
         Some(known) => known.1 = origin,
-        None => others.push((slot, origin)),
+        None => of_row.push((slot, origin)),
     }
     let total = bits::count(has) as usize;
-    if others.len() * 2 <= total {
+    if of_row.len() * 2 <= total {
         return false;
     }
-    let elected = elect(others, majority, total);
+    let elected = elect(of_row, majority, total);
     if elected == majority {
         return false;
     }
     let left: Vec<_> = bits::slots(has)
         .filter_map(|slot| {
-            let origin = others
+            let origin = of_row
                 .iter()
                 .find(|(other, _)| *other == slot)
                 .map_or(majority, |&(_, origin)| origin);
             (origin != elected).then_some((slot, origin))
         })
         .collect();
-    *others = left;
+    entry.mixed = !left.is_empty();
+    match left.is_empty() {
+        true => drop(others.remove(&row)),
+        false => *of_row = left,
+    }
     entry.origin = elected;
     true
+}
+
+/// The route of `slot` is gone, or has the majority's origin.
+pub fn forget(entry: &mut Entry, others: &mut Others, row: Row, slot: Slot) {
+    if !entry.mixed {
+        return;
+    }
+    let Some(of_row) = others.get_mut(&row) else {
+        return;
+    };
+    of_row.retain(|&(other, _)| other != slot);
+    if of_row.is_empty() {
+        others.remove(&row);
+        entry.mixed = false;
+    }
 }
 
 /// The origin with the most sessions; the present one where it is a tie, then the lowest.
@@ -86,10 +108,10 @@ mod tests {
         }
         assert_eq!(changed, [2]);
         assert_eq!(table.entry(row).origin(), Some(Asn(17557)));
-        assert!(table.entry(row).marks.as_ref().unwrap().other_origins.is_empty());
+        assert!(!table.entry(row).mixed);
         table.note_origin(row, 0, Some(Asn(36561)));
         assert_eq!(table.entry(row).origin(), Some(Asn(17557)));
         table.forget_origin(row, 0);
-        assert!(table.entry(row).marks.as_ref().unwrap().other_origins.is_empty());
+        assert!(!table.entry(row).mixed);
     }
 }
