@@ -143,7 +143,6 @@ def main():
     print()
     for line in [("what", "must", "measured", ""), *rows]:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
-    sys.exit(0)
 
 
 main()
