@@ -52,10 +52,8 @@ pub fn id(kind: &str, subject: &Subject, first_evidence_at: Time) -> String {
     let mut hash = Sha256::new();
     hash.update(kind.as_bytes());
     hash.update([0]);
-    match subject {
-        Subject::Prefix { prefix, .. } => hash.update(format!("prefix\0{prefix}")),
-        Subject::Name { name } => hash.update(format!("name\0{name}")),
-    }
+    let (type_, what) = subject.key();
+    hash.update(format!("{type_}\0{what}"));
     hash.update(first_evidence_at.micros().to_be_bytes());
     hash.finalize()
         .iter()

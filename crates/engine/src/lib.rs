@@ -7,16 +7,21 @@
 //! 2. `deadlines`: what falls due before it happens first, stamped with its own time
 //! 3. `apply` brings it into [`peers`] (who may vote) and [`table`] (who has which prefix)
 //! 4. `look` counts the votes on each prefix that changed and takes its edges ([`prefix`])
-//! 5. `feed` keeps an eye on silent peers and collectors; [`dns`] does for names what `look` does for prefixes
+//! 5. `correlate` puts together what the instant has decided: [`origins`], [`notables`], [`incidents`]
+//! 6. `feed` keeps an eye on silent peers and collectors; [`dns`] does for names what `look` does for prefixes
 //!
 //! All inputs of one microsecond are applied before anything is counted.
 
 mod apply;
+mod correlate;
 mod deadlines;
 pub mod dns;
 mod feed;
+pub mod incidents;
 mod look;
+pub mod notables;
 mod order;
+pub mod origins;
 pub mod peers;
 pub mod prefix;
 mod settings;
@@ -61,6 +66,9 @@ pub struct Engine {
     deadlines: Deadlines,
     alarms: Alarms,
     names: dns::Names,
+    origins: origins::Origins,
+    notables: notables::Notables,
+    incidents: incidents::Incidents,
     now: Time,
     /// Rows to look at, at the end of this instant.
     touched: Vec<Row>,
@@ -88,6 +96,9 @@ impl Engine {
             deadlines: Deadlines::default(),
             alarms: Alarms::default(),
             names: dns::Names::new(dns),
+            origins: Default::default(),
+            notables: Default::default(),
+            incidents: Default::default(),
             now: Time::MIN,
             touched: Vec::new(),
             seeded: Vec::new(),
@@ -130,6 +141,7 @@ impl Engine {
             self.order.observe(until);
         }
         self.run(self.order.newest().plus_micros(1), out);
+        self.correlate();
         self.publish(out);
     }
 
@@ -156,6 +168,7 @@ impl Engine {
                 self.deadlines.peek(bound),
                 self.alarms.next(),
                 self.names.next_deadline(),
+                self.correlation_due(),
             ];
             let due = due.into_iter().flatten().min().filter(|&due| due <= bound);
             let Some(at) = due.or(input) else { return };
@@ -170,6 +183,7 @@ impl Engine {
 
     fn advance(&mut self, at: Time, out: &mut Vec<Output>) {
         if at > self.now {
+            self.correlate();
             self.publish(out);
             self.now = at;
         }
@@ -193,7 +207,7 @@ impl Engine {
         }
         self.fire_alarms();
         self.names.fire(self.now, &mut self.named);
-        self.pending.extend(self.named.drain(..).map(Output::Transition));
+        self.pending.extend(self.named.drain(..).map(|it| Output::Transition(Box::new(it))));
     }
 
     fn apply_instant(&mut self, limit: Time) {
@@ -226,16 +240,8 @@ impl Engine {
         }
     }
 
-    /// The outputs of one instant leave in order of (at, kind, subject).
     fn publish(&mut self, out: &mut Vec<Output>) {
-        if self.pending.len() > 1 {
-            self.pending.sort_by(|a, b| {
-                a.at()
-                    .cmp(&b.at())
-                    .then_with(|| a.kind().cmp(b.kind()))
-                    .then_with(|| look::subject_order(a, b))
-            });
-        }
+        self.sort_pending();
         out.append(&mut self.pending);
     }
 }

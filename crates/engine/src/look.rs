@@ -357,7 +357,7 @@ impl Engine {
         } else {
             Baseline::Held
         };
-        Some(Output::Transition(Transition {
+        Some(Output::Transition(Box::new(Transition {
             subject: Subject::Prefix {
                 prefix: entry.prefix,
                 origin: episode.origin,
@@ -379,7 +379,10 @@ impl Engine {
             resolvers_ok: None,
             resolvers_eligible: None,
             watched,
-        }))
+            beacon: false,
+            healed: false,
+            evidence: None,
+        })))
     }
 
     /// A less-specific route that is still there.
@@ -409,6 +412,8 @@ pub(crate) fn subject_order(a: &Output, b: &Output) -> Ordering {
     match (a, b) {
         // Several edges of one subject stay in their order: the sort is stable.
         (Output::Transition(a), Output::Transition(b)) => a.subject.cmp(&b.subject),
+        (Output::Incident(a), Output::Incident(b)) => (a.id, a.version).cmp(&(b.id, b.version)),
+        (Output::Notable(a), Output::Notable(b)) => (a.what, &a.subject, a.id).cmp(&(b.what, &b.subject, b.id)),
         (Output::Feed(a), Output::Feed(b)) => (a.collector, a.peer).cmp(&(b.collector, b.peer)),
         (Output::Gap(a), Output::Gap(b)) => {
             (a.source, a.collector, a.peer, a.offset).cmp(&(b.source, b.collector, b.peer, b.offset))

@@ -7,10 +7,14 @@
 //! * [`net`] AS numbers, prefixes, collectors, peers
 //! * [`input`] what the engine is told
 //! * [`dns`] one question to one address, and how it ended
+//! * [`id`] names of statements, derived from what they say
 //! * [`output`] what the engine says, and its JSON (`schemas/event.schema.json`)
+//! * [`incident`] what belongs together, told once
 //! * [`watch`] which prefixes, origins and names the user cares about
 
 pub mod dns;
+pub mod id;
+pub mod incident;
 pub mod input;
 pub mod net;
 pub mod output;
@@ -21,7 +25,12 @@ pub use dns::{Outcome, Probe, Role, Transport};
 pub use input::{
     Announcement, Arrival, Gap, GapSource, Input, Nlri, PeerState, RibRoute, SessionState, Update,
 };
-pub use net::{Asn, Collector, Family, Peer, Prefix};
-pub use output::{Baseline, Cover, Feed, FeedState, Finding, Output, State, Subject, Transition};
+pub use net::{Asn, Collector, Country, Family, Peer, Prefix};
+pub use id::Id;
+pub use incident::{Cause, Child, Incident, IncidentState};
+pub use output::{
+    Baseline, Cover, Evidence, Feed, FeedState, Finding, Lost, Notable, NotableKind, Output, Rule, State, Subject,
+    Transition,
+};
 pub use time::Time;
 pub use watch::Watch;

@@ -2,14 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::Id;
+use crate::incident::Incident;
 use crate::input::Gap;
-use crate::net::{Asn, Collector, Peer, Prefix};
+use crate::net::{Asn, Collector, Country, Peer, Prefix};
 use crate::time::Time;
 
 /// One statement of the engine.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
-    Transition(Transition),
+    Transition(Box<Transition>),
+    Incident(Box<Incident>),
+    Notable(Box<Notable>),
     Feed(Feed),
     Gap(Gap),
 }
@@ -18,6 +22,8 @@ impl Output {
     pub fn at(&self) -> Time {
         match self {
             Output::Transition(transition) => transition.at,
+            Output::Incident(incident) => incident.at,
+            Output::Notable(notable) => notable.at,
             Output::Feed(feed) => feed.at,
             Output::Gap(gap) => gap.at,
         }
@@ -28,6 +34,8 @@ impl Output {
         match self {
             Output::Feed(_) => "feed",
             Output::Gap(_) => "gap",
+            Output::Incident(_) => "incident",
+            Output::Notable(_) => "notable",
             Output::Transition(_) => "transition",
         }
     }
@@ -41,6 +49,23 @@ pub enum Subject {
     Prefix { prefix: Prefix, origin: Option<Asn> },
     /// A DNS name.
     Name { name: String },
+    /// All prefixes of one origin.
+    Origin { origin: Asn },
+    /// All prefixes of one country.
+    Country { country: Country },
+}
+
+impl Subject {
+    /// `type` and the thing itself as text, without what may change or be learnt later (the origin of a prefix).
+    /// The identity of whatever is said about it.
+    pub fn key(&self) -> (&'static str, String) {
+        match self {
+            Subject::Prefix { prefix, .. } => ("prefix", prefix.to_string()),
+            Subject::Name { name } => ("name", name.clone()),
+            Subject::Origin { origin } => ("origin", origin.0.to_string()),
+            Subject::Country { country } => ("country", country.to_string()),
+        }
+    }
 }
 
 /// The state of a prefix or a name. A name uses Unknown, Ok, Degraded, Partial, Out and Recovering.
@@ -112,6 +137,124 @@ pub enum Finding {
     VantageOffline,
 }
 
+/// Which rule of the state machine fired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    FirstQuorum,
+    /// V↓ below the threshold.
+    Falling,
+    /// Several peer ASes lost it within a minute.
+    Burst,
+    Clear,
+    Partial,
+    Out,
+    Rising,
+    Whole,
+    QuorumLost,
+    QuorumBack,
+    LossAccepted,
+    /// Of an origin or a country: a share of its prefixes, space or origins.
+    Share,
+    /// Of a name: rounds of probes.
+    Rounds,
+}
+
+/// A peer AS that lost a prefix, and when it lost it last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Lost {
+    pub peer_asn: Asn,
+    pub at: Time,
+}
+
+/// Why: the rule, its numbers, and who said what. Each list is of peer ASes, ascending.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    pub rule: Rule,
+    /// What the share was compared with; `None` where the rule has no threshold.
+    pub threshold: Option<f64>,
+    /// Since when the condition held, and for how long it had to (seconds).
+    pub since: Option<Time>,
+    pub hold_s: u64,
+    pub lost: Vec<Lost>,
+    pub kept: Vec<Asn>,
+    /// Their sessions are silent, down, or resynchronising.
+    pub unknown: Vec<Asn>,
+    /// Kept the route so long after everybody else that they have no vote.
+    pub zombies: Vec<Asn>,
+    /// How many collectors the peer ASes of the baseline are seen through.
+    pub collectors: u32,
+    /// The largest share of the lost weight that one collector has.
+    pub one_collector: f64,
+    /// Share of the baseline that is known, by weight.
+    pub known: f64,
+}
+
+/// What a [`Notable`] says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotableKind {
+    /// A new origin, or a more-specific of another origin: possible hijack.
+    OriginChange,
+    /// Many prefixes gained one common AS triplet.
+    Leak,
+    /// Far more updates than usual, while the routes stay.
+    Churn,
+    /// Third entry into Partial or Out within 1800 s.
+    Flapping,
+    /// An origin announces less space than its 7-day median.
+    Space,
+    /// A routing beacon was announced or withdrawn: how long it took to be seen.
+    Beacon,
+    /// How far the baselines have been learnt.
+    Baseline,
+}
+
+impl NotableKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            NotableKind::OriginChange => "origin_change",
+            NotableKind::Leak => "leak",
+            NotableKind::Churn => "churn",
+            NotableKind::Flapping => "flapping",
+            NotableKind::Space => "space",
+            NotableKind::Beacon => "beacon",
+            NotableKind::Baseline => "baseline",
+        }
+    }
+}
+
+/// Something worth writing down that is no outage. What does not apply is `None` or empty.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Notable {
+    /// Of kind, subject and first evidence.
+    pub id: Id,
+    pub what: NotableKind,
+    /// `None`: the feed as a whole.
+    pub subject: Option<Subject>,
+    pub at: Time,
+    pub first_evidence_at: Time,
+    /// It has ended; the id is that of its beginning.
+    pub over: bool,
+    pub baseline: Option<Baseline>,
+    /// Origins before (of the prefix, or of the route that covers it) and the new ones, ascending.
+    pub old_origins: Vec<Asn>,
+    pub new_origins: Vec<Asn>,
+    /// The less-specific route that the prefix was carved out of.
+    pub covered_by: Option<Prefix>,
+    /// Peer ASes that see it.
+    pub peers: Option<u32>,
+    /// AS triplet that the prefixes gained, in path order.
+    pub triplet: Option<[Asn; 3]>,
+    pub prefixes: Option<u32>,
+    /// What was measured, and what is usual (updates, /24s, seconds), in the unit of the kind.
+    pub measured: Option<f64>,
+    pub usual: Option<f64>,
+    pub watched: bool,
+    /// One sentence for people.
+    pub summary: String,
+}
+
 /// A subject went from one state to another. `peers_*` count peer ASes; what does not apply is `None`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Transition {
@@ -138,6 +281,20 @@ pub struct Transition {
     pub resolvers_eligible: Option<u32>,
     /// Listed by name in the configuration: may alert.
     pub watched: bool,
+    /// A routing beacon: written down, never alerted on.
+    pub beacon: bool,
+    /// An archive has filled a hole in a feed: this verdict is new, the time of its evidence is not.
+    pub healed: bool,
+    pub evidence: Option<Box<Evidence>>,
+}
+
+impl Transition {
+    /// Of subject, states and time; the numbers beside them are evidence, not identity.
+    pub fn id(&self) -> Id {
+        let (kind, what) = self.subject.key();
+        let at = self.at.micros().to_string();
+        Id::of(&["transition", kind, &what, self.from.name(), self.to.name(), &at])
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -113,7 +113,7 @@ impl<W: Write> Pipeline<W> {
                 recorder.output(&output);
             }
             if let Output::Transition(transition) = output {
-                past.note(transition);
+                past.note(*transition);
             }
         }
     }
@@ -199,7 +199,7 @@ impl<W: Write> Pipeline<W> {
             match &output {
                 Output::Transition(_) => self.counts.transitions += 1,
                 Output::Gap(_) => self.counts.gaps += 1,
-                Output::Feed(_) => {}
+                Output::Feed(_) | Output::Incident(_) | Output::Notable(_) => {}
             }
             if let Some(recorder) = &self.sinks.recorder {
                 recorder.output(&output);
@@ -235,6 +235,7 @@ impl Past {
         let subject = match &transition.subject {
             Subject::Prefix { prefix, .. } => prefix.to_string(),
             Subject::Name { name } => name.clone(),
+            other => other.key().1,
         };
         self.latest.insert(subject, transition);
     }
@@ -286,6 +287,7 @@ impl Recorder {
         match output {
             Output::Transition(transition) => self.writer.transition(transition),
             Output::Feed(feed) => self.writer.feed(feed),
+            Output::Incident(_) | Output::Notable(_) => {}
             Output::Gap(gap) => self.writer.gap(gap),
         }
     }

@@ -330,6 +330,9 @@ impl Name {
             resolvers_ok: Some(resolvers.good),
             resolvers_eligible: Some(resolvers.voting),
             watched: true,
+            beacon: false,
+            healed: false,
+            evidence: None,
         });
         self.state = to;
     }

@@ -1,10 +1,8 @@
 //! `transitions`: what the engine decided.
 
-use std::borrow::Cow;
-
 use netfault_model::{Subject, Transition};
 
-use super::{Names, mapped, serde_name, stable_id};
+use super::{Names, mapped, serde_name};
 use crate::native::Block;
 
 pub(super) const COLUMNS: &[&str] = &[
@@ -33,29 +31,9 @@ pub(super) const COLUMNS: &[&str] = &[
     "watched",
 ];
 
-/// The id of a transition: the same statement has the same id, live, replayed, or sent again after a
-/// crash. Made of subject, from, to and at; the numbers beside them are evidence, not identity.
-pub fn transition_id(transition: &Transition) -> u64 {
-    let subject: Cow<'_, str> = match &transition.subject {
-        Subject::Prefix { prefix, origin } => format!(
-            "prefix|{prefix}|{}",
-            origin.map(|asn| asn.0.to_string()).unwrap_or_default()
-        )
-        .into(),
-        Subject::Name { name } => format!("name|{name}").into(),
-    };
-    let Transition { from, to, at, .. } = transition;
-    stable_id(&format!(
-        "transition|{subject}|{}|{}|{}",
-        from.name(),
-        to.name(),
-        at.micros()
-    ))
-}
-
 pub(super) fn encode(rows: &[Transition]) -> Vec<u8> {
     let mut block = Block::new(COLUMNS, rows.len());
-    block.u64s("id", rows.iter().map(transition_id));
+    block.u64s("id", rows.iter().map(|row| row.id().0));
     subjects(&mut block, rows);
     Names::column(&mut block, "from_state", rows.iter().map(|row| row.from.name()));
     Names::column(&mut block, "to_state", rows.iter().map(|row| row.to.name()));
@@ -94,22 +72,17 @@ pub(super) fn encode(rows: &[Transition]) -> Vec<u8> {
 fn subjects(block: &mut Block, rows: &[Transition]) {
     let (mut kinds, mut texts, mut addrs, mut lens, mut origins) = (vec![], vec![], vec![], vec![], vec![]);
     for row in rows {
-        match &row.subject {
-            Subject::Prefix { prefix, origin } => {
-                kinds.push("prefix");
-                texts.push(prefix.to_string());
-                addrs.push(mapped(prefix.addr()));
-                lens.push(prefix.len());
-                origins.push(origin.map(|asn| asn.0));
-            }
-            Subject::Name { name } => {
-                kinds.push("name");
-                texts.push(name.clone());
-                addrs.push([0; 16]);
-                lens.push(0);
-                origins.push(None);
-            }
-        }
+        let (kind, text) = row.subject.key();
+        let (addr, len, origin) = match row.subject {
+            Subject::Prefix { prefix, origin } => (mapped(prefix.addr()), prefix.len(), origin),
+            Subject::Origin { origin } => ([0; 16], 0, Some(origin)),
+            Subject::Name { .. } | Subject::Country { .. } => ([0; 16], 0, None),
+        };
+        kinds.push(kind);
+        texts.push(text);
+        addrs.push(addr);
+        lens.push(len);
+        origins.push(origin.map(|asn| asn.0));
     }
     Names::column(block, "subject_type", kinds.into_iter());
     block.strings("subject", texts.iter().map(String::as_str));

@@ -1,0 +1,18 @@
+//! Incidents: losses that belong together are told once (DESIGN section 7).
+
+use netfault_model::{Output, Time};
+
+use crate::Settings;
+
+#[derive(Debug, Default)]
+pub struct Incidents {}
+
+impl Incidents {
+    /// When [`settle`](Self::settle) has something to do of its own accord.
+    pub fn next_deadline(&self) -> Option<Time> {
+        None
+    }
+
+    /// The instant `now` is over: takes what was decided in it (`decided`, sorted) and adds to it.
+    pub fn settle(&mut self, _settings: &Settings, _now: Time, _decided: &mut Vec<Output>) {}
+}

@@ -1,0 +1,18 @@
+//! What is worth writing down and is no outage: origin changes, leaks, churn, flapping, beacons.
+
+use netfault_model::{Output, Time};
+
+use crate::Settings;
+
+#[derive(Debug, Default)]
+pub struct Notables {}
+
+impl Notables {
+    /// When [`settle`](Self::settle) has something to do of its own accord.
+    pub fn next_deadline(&self) -> Option<Time> {
+        None
+    }
+
+    /// The instant `now` is over: takes what was decided in it (`decided`, sorted) and adds to it.
+    pub fn settle(&mut self, _settings: &Settings, _now: Time, _decided: &mut Vec<Output>) {}
+}
