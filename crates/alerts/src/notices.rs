@@ -46,7 +46,7 @@ fn key(subject: &Subject) -> Subject {
             prefix: *prefix,
             origin: None,
         },
-        Subject::Name { name } => Subject::Name { name: name.clone() },
+        other => other.clone(),
     }
 }
 
@@ -100,14 +100,17 @@ fn resolved(transition: &Transition, open: OpenNotice) -> Notice {
 fn severity(subject: &Subject) -> u8 {
     match subject {
         Subject::Prefix { .. } => 2,
-        Subject::Name { .. } => 5,
+        Subject::Origin { .. } => 3,
+        Subject::Name { .. } | Subject::Country { .. } => 5,
     }
 }
 
 fn open_title(transition: &Transition) -> String {
     let since = format!("since {} UTC", clock(transition.first_evidence_at));
     match &transition.subject {
-        Subject::Prefix { .. } => format!("{} is out: {}, lost {since}.", who(transition), peers(transition)),
+        Subject::Prefix { .. } | Subject::Origin { .. } | Subject::Country { .. } => {
+            format!("{} is out: {}, lost {since}.", who(transition), peers(transition))
+        }
         Subject::Name { .. } => format!(
             "{} is out: {}, failing {since}.",
             who(transition),
@@ -125,7 +128,7 @@ fn resolve_title(transition: &Transition, started_at: Time) -> String {
         );
     }
     let seen = match &transition.subject {
-        Subject::Prefix { .. } => peers(transition),
+        Subject::Prefix { .. } | Subject::Origin { .. } | Subject::Country { .. } => peers(transition),
         Subject::Name { .. } => servers(transition),
     };
     format!("{} is back after {lasted}: {seen}.", who(transition))
@@ -139,6 +142,8 @@ fn who(transition: &Transition) -> String {
         } => format!("{prefix} ({origin})"),
         Subject::Prefix { prefix, origin: None } => prefix.to_string(),
         Subject::Name { name } => name.clone(),
+        Subject::Origin { origin } => origin.to_string(),
+        Subject::Country { country } => country.to_string(),
     }
 }
 
@@ -255,6 +260,9 @@ mod tests {
             resolvers_ok: None,
             resolvers_eligible: None,
             watched: true,
+            beacon: false,
+            healed: false,
+            evidence: None,
         }
     }
 

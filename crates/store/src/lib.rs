@@ -32,6 +32,5 @@ pub use client::{Client, SqlStream, StoreTarget};
 pub use error::StoreError;
 pub use retry::is_retryable;
 pub use rows::Table;
-pub use rows::transitions::transition_id;
 pub use stats::{Stats, TableStats};
 pub use writer::{Overflow, Report, Writer, WriterConfig};

@@ -4,8 +4,8 @@
 use std::net::IpAddr;
 
 use netfault_model::{
-    Asn, Baseline, Collector, Cover, Feed, FeedState, Finding, Gap, GapSource, Output, Peer, State, Subject,
-    Time, Transition,
+    Asn, Baseline, Collector, Cover, Evidence, Feed, FeedState, Finding, Gap, GapSource, Id, Output, Peer, State,
+    Subject, Time, Transition,
 };
 use serde::Serialize;
 
@@ -15,9 +15,28 @@ const VERSION: u8 = 1;
 /// One line, without the line end. Absent values are null.
 pub fn event_line(output: &Output) -> serde_json::Result<String> {
     match output {
-        Output::Transition(transition) => serde_json::to_string(&TransitionEvent::from(transition)),
+        Output::Transition(transition) => serde_json::to_string(&TransitionEvent::from(transition.as_ref())),
+        Output::Incident(incident) => serde_json::to_string(&tagged(output, incident)),
+        Output::Notable(notable) => serde_json::to_string(&tagged(output, notable)),
         Output::Gap(gap) => serde_json::to_string(&GapEvent::from(gap)),
         Output::Feed(feed) => serde_json::to_string(&FeedEvent::from(feed)),
+    }
+}
+
+/// A statement whose own fields are those of its line, in their order.
+#[derive(Serialize)]
+struct Tagged<'a, T> {
+    v: u8,
+    kind: &'static str,
+    #[serde(flatten)]
+    said: &'a T,
+}
+
+fn tagged<'a, T>(output: &Output, said: &'a T) -> Tagged<'a, T> {
+    Tagged {
+        v: VERSION,
+        kind: output.kind(),
+        said,
     }
 }
 
@@ -43,6 +62,10 @@ struct TransitionEvent<'a> {
     resolvers_ok: Option<u32>,
     resolvers_eligible: Option<u32>,
     watched: bool,
+    id: Id,
+    beacon: bool,
+    healed: bool,
+    evidence: Option<&'a Evidence>,
 }
 
 impl<'a> From<&'a Transition> for TransitionEvent<'a> {
@@ -68,6 +91,10 @@ impl<'a> From<&'a Transition> for TransitionEvent<'a> {
             resolvers_ok: t.resolvers_ok,
             resolvers_eligible: t.resolvers_eligible,
             watched: t.watched,
+            id: t.id(),
+            beacon: t.beacon,
+            healed: t.healed,
+            evidence: t.evidence.as_deref(),
         }
     }
 }
@@ -174,6 +201,9 @@ pub(super) mod tests {
             resolvers_ok: None,
             resolvers_eligible: None,
             watched: true,
+            beacon: false,
+            healed: false,
+            evidence: None,
         }
     }
 
@@ -253,9 +283,9 @@ pub(super) mod tests {
         vec![
             Output::Gap(gap()),
             Output::Gap(peered),
-            Output::Transition(transition()),
-            Output::Transition(name()),
-            Output::Transition(unknown),
+            Output::Transition(Box::new(transition())),
+            Output::Transition(Box::new(name())),
+            Output::Transition(Box::new(unknown)),
             Output::Feed(feed()),
             Output::Feed(unpeered),
         ]
@@ -271,7 +301,7 @@ pub(super) mod tests {
     #[test]
     fn the_promised_lines_word_for_word() {
         assert_eq!(
-            event_line(&Output::Transition(transition())).unwrap(),
+            event_line(&Output::Transition(Box::new(transition()))).unwrap(),
             r#"{"v":1,"kind":"transition","subject":{"type":"prefix","prefix":"84.205.71.0/24","origin":12654},"from":"degrading","to":"out","at":"2008-02-24T02:03:42.000000Z","first_evidence_at":"2008-02-24T02:01:13.000000Z","visibility":0.18,"peers_seen":7,"peers_lost":31,"peers_unknown":0,"peers_eligible":38,"baseline":"held","cover":"none","finding":null,"servers_ok":null,"servers_eligible":null,"resolvers_ok":null,"resolvers_eligible":null,"watched":true}"#
         );
         assert_eq!(
@@ -308,7 +338,7 @@ pub(super) mod tests {
     #[test]
     fn the_schema_is_not_satisfied_by_anything_else() {
         let validator = validator();
-        let good = event_line(&Output::Transition(transition())).unwrap();
+        let good = event_line(&Output::Transition(Box::new(transition()))).unwrap();
         assert!(validator.is_valid(&serde_json::from_str(&good).unwrap()));
         for (from, to) in [
             (r#""v":1"#, r#""v":2"#),

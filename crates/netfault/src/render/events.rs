@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use netfault_model::{Output, Subject};
+use netfault_model::Output;
 use serde_json::Value;
 
 use super::event::event_line;
@@ -105,10 +105,7 @@ impl<W: Write> EventWriter<W> {
 fn record(output: &Output) -> io::Result<[String; COLUMNS.len()]> {
     let json: Value = serde_json::from_str(&event_line(output)?)?;
     Ok(COLUMNS.map(|column| match (column, output) {
-        ("subject", Output::Transition(transition)) => match &transition.subject {
-            Subject::Prefix { prefix, .. } => prefix.to_string(),
-            Subject::Name { name } => name.clone(),
-        },
+        ("subject", Output::Transition(transition)) => transition.subject.key().1,
         ("origin", _) => rows::plain(&json["subject"]["origin"]),
         ("peer_addr", _) => rows::plain(&json["peer"]["addr"]),
         ("peer_asn", _) => rows::plain(&json["peer"]["asn"]),

@@ -1,6 +1,6 @@
 //! One output of the engine as one line for people.
 
-use netfault_model::{Baseline, Cover, Feed, FeedState, Finding, Gap, Output, State, Subject, Transition};
+use netfault_model::{Baseline, Cover, Feed, FeedState, Finding, Gap, Incident, Notable, Output, State, Subject, Transition};
 
 use super::style::{Style, moment, moment_beside};
 
@@ -8,6 +8,8 @@ use super::style::{Style, moment, moment_beside};
 pub fn human_line(output: &Output, style: Style) -> String {
     match output {
         Output::Transition(transition) => self::transition(transition, style),
+        Output::Incident(incident) => self::incident(incident, style),
+        Output::Notable(notable) => self::notable(notable, style),
         Output::Gap(gap) => self::gap(gap, style),
         Output::Feed(feed) => self::feed(feed, style),
     }
@@ -39,6 +41,8 @@ fn transition(transition: &Transition, style: Style) -> String {
             peers(transition),
         ),
         Subject::Name { name } => (name.clone(), String::new(), servers(transition)),
+        Subject::Origin { origin } => (origin.to_string(), String::new(), peers(transition)),
+        Subject::Country { country } => (country.to_string(), String::new(), peers(transition)),
     };
     let mut line = format!(
         "{}  {subject:<18}  {origin:<9}  {}  {facts}",
@@ -123,6 +127,28 @@ fn caveats(transition: &Transition) -> Vec<String> {
     said
 }
 
+fn incident(incident: &Incident, _style: Style) -> String {
+    format!(
+        "{}  {:<18}  {:<9}  incident {}: {}",
+        moment(incident.at),
+        incident.subject.key().1,
+        "",
+        incident.state.name(),
+        incident.summary
+    )
+}
+
+fn notable(notable: &Notable, _style: Style) -> String {
+    let subject = notable.subject.as_ref().map_or(String::new(), |it| it.key().1);
+    format!(
+        "{}  {subject:<18}  {:<9}  {}: {}",
+        moment(notable.at),
+        "",
+        notable.what.name(),
+        notable.summary
+    )
+}
+
 fn gap(gap: &Gap, style: Style) -> String {
     let source = serde_json::to_value(gap.source)
         .ok()
@@ -177,7 +203,7 @@ mod tests {
     #[test]
     fn a_transition_reads_at_three_in_the_morning() {
         assert_eq!(
-            human_line(&Output::Transition(samples::transition()), PLAIN),
+            human_line(&Output::Transition(Box::new(samples::transition())), PLAIN),
             "2008-02-24 02:03:42Z  84.205.71.0/24      AS12654    degrading → OUT         \
              7 of 38 peer ASes still see it (18 %), lost since 02:01:13"
         );
@@ -203,7 +229,7 @@ mod tests {
 
     #[test]
     fn colour_changes_nothing_but_colour() {
-        let output = Output::Transition(samples::transition());
+        let output = Output::Transition(Box::new(samples::transition()));
         let coloured = human_line(&output, Style { colour: true });
         assert!(coloured.contains("\x1b[1;31mOUT\x1b[0m"));
         let bare = coloured.replace("\x1b[1;31m", "").replace("\x1b[0m", "");
@@ -214,7 +240,7 @@ mod tests {
     fn a_loss_of_another_day_is_dated() {
         let mut transition = samples::transition();
         transition.first_evidence_at = "2008-02-23T23:59:59Z".parse().unwrap();
-        let line = human_line(&Output::Transition(transition), PLAIN);
+        let line = human_line(&Output::Transition(Box::new(transition)), PLAIN);
         assert!(line.ends_with("lost since 2008-02-23 23:59:59Z"), "{line}");
     }
 }

@@ -228,5 +228,8 @@ pub fn transition(prefix: &str, from: State, to: State, at: &str) -> Transition 
         resolvers_ok: None,
         resolvers_eligible: None,
         watched: true,
+        beacon: false,
+        healed: false,
+        evidence: None,
     }
 }
