@@ -207,10 +207,7 @@ impl Engine {
         self.active.insert(row);
         if before == Interest::Evidence {
             // Evidence has no marks: who has it now counts as having it since now.
-            let voters = self.peers.voters_having(self.table.has(row));
-            let (now, width) = (self.now, self.table.width());
-            let marks = self.table.entry_mut(row).marks_mut();
-            bits::slots(&voters).for_each(|voter| marks.young.add(voter, now, width));
+            self.hold_from_now(row);
         }
         self.touch(row);
     }

@@ -16,14 +16,14 @@ use crate::table::bits::Slot;
 /// second, and the shortest hole in the archives (a RIB being written) is some minutes.
 const COLLECTOR_PAUSE: i64 = 10_000_000;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 enum Alarm {
     Collector(Collector),
     /// Silence of a session, or the quiet that ends its resynchronisation.
     Session(Slot),
 }
 
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 pub struct Alarms(BTreeSet<(Time, Alarm)>);
 
 impl Alarms {

@@ -25,6 +25,7 @@ pub mod origins;
 pub mod peers;
 pub mod prefix;
 mod settings;
+mod state;
 pub mod table;
 mod watchlist;
 
@@ -37,11 +38,12 @@ use feed::Alarms;
 use order::Order;
 use peers::Peers;
 pub use settings::Settings;
+pub use state::STATE_VERSION;
 use table::{Row, Table};
 pub use watchlist::Watchlist;
 
 /// What was put aside, and why. None of it changed an answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Stats {
     pub inputs: u64,
     /// The source judged the time stamp to be wrong (more than 300 s late or 60 s early, say).
@@ -56,13 +58,18 @@ pub struct Stats {
     pub sessions_refused: u64,
 }
 
+/// Everything that is state can be saved and loaded (`state`); what comes from the configuration is not state.
+#[derive(serde::Serialize, serde::Deserialize)]
 pub struct Engine {
+    #[serde(skip)]
     settings: Settings,
+    #[serde(skip)]
     watchlist: Watchlist,
     order: Order,
     peers: Peers,
     table: Table,
-    /// Of rows.
+    /// Of rows. Made anew when a state is loaded: each row knows its own.
+    #[serde(skip)]
     deadlines: Deadlines,
     alarms: Alarms,
     names: dns::Names,

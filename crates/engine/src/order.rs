@@ -10,17 +10,20 @@ use std::collections::VecDeque;
 use netfault_model::{Collector, Input, Peer, Time};
 
 /// All inputs of one moment, in their final order.
+#[derive(serde::Serialize, serde::Deserialize)]
 pub struct Instant {
     pub at: Time,
     pub inputs: Vec<Input>,
 }
 
+#[derive(serde::Serialize, serde::Deserialize)]
 pub struct Order {
     window: i64,
     newest: Time,
     /// By time, oldest first.
     held: VecDeque<Instant>,
     /// Emptied vectors, kept for their memory.
+    #[serde(skip)]
     spare: Vec<Vec<Input>>,
 }
 
@@ -33,6 +36,11 @@ impl Order {
             held: VecDeque::new(),
             spare: Vec::new(),
         }
+    }
+
+    /// The window of today, for an order that was loaded.
+    pub fn set_window(&mut self, window: i64) {
+        self.window = window;
     }
 
     /// Everything strictly before this moment is settled.

@@ -8,6 +8,7 @@ use rustc_hash::FxHashSet;
 use crate::table::Interest;
 
 /// The user's [`Watch`], prepared so that asking for a prefix costs a few hash look-ups.
+#[derive(Default)]
 pub struct Watchlist {
     watch: Watch,
     listed: FxHashSet<Prefix>,

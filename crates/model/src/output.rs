@@ -1,6 +1,6 @@
 //! What the engine says. `schemas/event.schema.json` describes its JSON; fields are added, never changed.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::id::Id;
 use crate::incident::Incident;
@@ -9,7 +9,7 @@ use crate::net::{Asn, Collector, Country, Peer, Prefix};
 use crate::time::Time;
 
 /// One statement of the engine.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Output {
     Transition(Box<Transition>),
     Incident(Box<Incident>),
@@ -42,8 +42,11 @@ impl Output {
 }
 
 /// What a transition is about.
+///
+/// In JSON an object with a `type`. A format that does not describe itself cannot read that back, so there (a saved
+/// state) it is a plain enum.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type", rename_all = "snake_case", remote = "Self")]
 pub enum Subject {
     /// A prefix and the origin that most peer ASes saw when it was last Normal.
     Prefix { prefix: Prefix, origin: Option<Asn> },
@@ -53,6 +56,44 @@ pub enum Subject {
     Origin { origin: Asn },
     /// All prefixes of one country.
     Country { country: Country },
+}
+
+/// [`Subject`] as it stands in a saved state.
+#[derive(Serialize, Deserialize)]
+enum PlainSubject {
+    Prefix(Prefix, Option<Asn>),
+    Name(String),
+    Origin(Asn),
+    Country(Country),
+}
+
+impl Serialize for Subject {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            return Subject::serialize(self, serializer);
+        }
+        let plain = match self.clone() {
+            Subject::Prefix { prefix, origin } => PlainSubject::Prefix(prefix, origin),
+            Subject::Name { name } => PlainSubject::Name(name),
+            Subject::Origin { origin } => PlainSubject::Origin(origin),
+            Subject::Country { country } => PlainSubject::Country(country),
+        };
+        plain.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Subject {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            return Subject::deserialize(deserializer);
+        }
+        Ok(match PlainSubject::deserialize(deserializer)? {
+            PlainSubject::Prefix(prefix, origin) => Subject::Prefix { prefix, origin },
+            PlainSubject::Name(name) => Subject::Name { name },
+            PlainSubject::Origin(origin) => Subject::Origin { origin },
+            PlainSubject::Country(country) => Subject::Country { country },
+        })
+    }
 }
 
 impl Subject {

@@ -46,8 +46,10 @@ use self::name::Name;
 pub use self::settings::DnsSettings;
 
 /// Every watched name, its servers and its state.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Names {
+    /// Of the configuration, not of the state: see `Names::resume`.
+    #[serde(skip)]
     settings: DnsSettings,
     names: BTreeMap<Arc<str>, Name>,
     /// One entry per name that waits for something; ordered, so that equal moments fire in name order.
@@ -72,6 +74,11 @@ impl Names {
             due: BTreeSet::new(),
             heard: None,
         }
+    }
+
+    /// The state that was loaded goes on with the settings of today.
+    pub fn resume(&mut self, settings: DnsSettings) {
+        self.settings = settings;
     }
 
     /// Takes one answer. `now` is engine time; the probe's own time is kept as evidence.

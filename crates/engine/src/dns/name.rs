@@ -11,7 +11,7 @@ use super::server::Server;
 use super::settings::DnsSettings;
 
 /// The servers of one role, and the round that is open.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 struct Side {
     servers: Servers,
     round: Option<Round>,
@@ -22,7 +22,7 @@ struct Side {
     evidence: Option<Time>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub(super) struct Name {
     name: Arc<str>,
     state: State,

@@ -12,7 +12,7 @@ use netfault_model::{Probe, Role, Time};
 use super::server::{Answer, Report, Server, report};
 use super::settings::DnsSettings;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub(super) struct Round {
     pub opened: Time,
     pub due: Time,

@@ -7,7 +7,7 @@ use netfault_model::{Outcome, Probe, Role, Time};
 use super::settings::DnsSettings;
 
 /// What a whole round said about one server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub(super) enum Report {
     /// An authority spoke for the zone, or a resolver gave a record.
     Good,
@@ -24,7 +24,7 @@ pub(super) enum Report {
 }
 
 /// One answer, as far as the report of a round needs it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Answer {
     pub outcome: Outcome,
     pub authoritative: bool,
@@ -80,7 +80,7 @@ fn is_good(role: Role, answer: Answer) -> bool {
 }
 
 /// A server and what its last rounds said.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub(super) struct Server {
     /// Question types that it is asked, each with the time of the newest answer taken.
     pub questions: BTreeMap<String, Time>,

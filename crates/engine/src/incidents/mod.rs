@@ -4,7 +4,7 @@ use netfault_model::{Output, Time};
 
 use crate::Settings;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Incidents {}
 
 impl Incidents {

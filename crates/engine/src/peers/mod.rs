@@ -13,6 +13,7 @@ use rustc_hash::FxHashMap;
 use crate::table::bits::{self, BitSet, Slot};
 pub use silence::{Gaps, Silence};
 
+#[derive(serde::Serialize, serde::Deserialize)]
 pub struct Session {
     pub peer: Peer,
     /// Slot that stands for the peer's AS.
@@ -30,7 +31,7 @@ pub struct Session {
 }
 
 /// Whether the routes that a session is known to have can be counted on.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub enum Status {
     Up,
     /// Abstains: silent for too long.
@@ -45,7 +46,7 @@ pub enum Status {
 }
 
 /// What ends a resynchronisation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum SyncEnd {
     /// End-of-RIB, or quiet; what is missing then is lost.
     Table,
@@ -72,7 +73,7 @@ impl Session {
     }
 }
 
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 pub struct Peers {
     sessions: Vec<Session>,
     slots: FxHashMap<Peer, Slot>,
@@ -91,6 +92,7 @@ pub struct Peers {
 }
 
 /// A collector as one feed.
+#[derive(serde::Serialize, serde::Deserialize)]
 pub struct CollectorHealth {
     pub last_at: Time,
     pub silent: bool,
@@ -101,7 +103,7 @@ pub struct CollectorHealth {
     pub muted: Vec<Slot>,
 }
 
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 struct FullFeeds {
     /// Until when the count may be used again.
     fresh_until: Option<Time>,

@@ -3,7 +3,7 @@
 use netfault_model::Time;
 
 /// Histogram of the gaps between a peer's messages, in powers of two of a second: enough for a median.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Gaps {
     counts: [u32; 16],
     total: u32,
@@ -35,7 +35,7 @@ impl Gaps {
 }
 
 /// The silence of one session. Its collector's own silences do not count.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Silence {
     pub gaps: Gaps,
     /// `CollectorHealth::silent_total` when the session last said something.

@@ -50,7 +50,7 @@ const EDGES: [(State, Condition, State); 10] = [
 ];
 
 /// From the first sign of a loss until the prefix is Normal again and quiet.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Episode {
     /// Since when each condition has been true without a break; `Time::MAX` if it is not.
     since: [Time; CONDITIONS.len()],

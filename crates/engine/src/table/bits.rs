@@ -4,7 +4,7 @@
 pub type Slot = u16;
 
 /// Rows of equal width. A row widens by 64 sessions at a time; that copies everything and is rare.
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 pub struct BitRows {
     words: Vec<u64>,
     /// Words per row.
@@ -95,7 +95,7 @@ pub fn slots(words: &[u64]) -> impl Iterator<Item = Slot> + '_ {
 }
 
 /// A growing set of numbers, for sets that are temporary and large.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct BitSet(Vec<u64>);
 
 impl BitSet {

@@ -14,14 +14,14 @@ const EXACT: usize = 48;
 const GROUP: i64 = 450_000_000;
 
 /// An AS holds the prefix since `since`, which is not an hour yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 struct Held {
     since: Time,
     voter: Slot,
 }
 
 /// Many ASes that began to hold the prefix within a minute.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 struct Group {
     first: Time,
     since: Time,
@@ -29,7 +29,7 @@ struct Group {
 }
 
 /// ASes that hold a prefix but not for an hour yet.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Young {
     /// By time.
     exact: SmallVec<[Held; 1]>,
@@ -128,7 +128,7 @@ impl Young {
 }
 
 /// An AS that lost the prefix, or got it back less than an hour ago.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Loss {
     pub voter: Slot,
     /// When it lost it last.
@@ -140,7 +140,7 @@ pub struct Loss {
 }
 
 /// What is known of a prefix beyond its bits. Most prefixes have none of it.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Marks {
     pub young: Young,
     pub losses: SmallVec<[Loss; 1]>,

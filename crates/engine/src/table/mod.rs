@@ -20,7 +20,7 @@ use marks::Marks;
 pub type Row = u32;
 
 /// How a prefix is looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Interest {
     /// Kept as evidence (cover, more-specifics); never a subject.
     Evidence,
@@ -30,6 +30,7 @@ pub enum Interest {
     Watched,
 }
 
+#[derive(serde::Serialize, serde::Deserialize)]
 pub struct Entry {
     pub prefix: Prefix,
     pub interest: Interest,
@@ -58,8 +59,10 @@ impl Entry {
     }
 }
 
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 pub struct Table {
+    /// Made anew when a state is loaded.
+    #[serde(skip)]
     index: HashTable<Row>,
     entries: Vec<Entry>,
     /// Which sessions have the prefix.
@@ -84,6 +87,16 @@ fn hash(prefix: &Prefix) -> u64 {
 }
 
 impl Table {
+    /// A table that was loaded gets its index.
+    pub fn reindex(&mut self) {
+        let entries = &self.entries;
+        self.index = HashTable::with_capacity(entries.len());
+        for (row, entry) in entries.iter().enumerate() {
+            self.index
+                .insert_unique(hash(&entry.prefix), row as Row, |&other| hash(&entries[other as usize].prefix));
+        }
+    }
+
     /// How many prefixes there are.
     pub fn count(&self) -> usize {
         self.entries.len()

@@ -196,13 +196,16 @@ pub fn peer_of(input: &Input) -> Option<Peer> {
     }
 }
 
-pub fn engine() -> Engine {
-    let watch = Watch {
+pub fn watch() -> Watch {
+    Watch {
         all: true,
         prefixes: [prefix(0), prefix(3)].into(),
         ..Watch::default()
-    };
-    Engine::new(settings(), DnsSettings::default(), watch)
+    }
+}
+
+pub fn engine() -> Engine {
+    Engine::new(settings(), DnsSettings::default(), watch())
 }
 
 pub fn play(inputs: &[Input]) -> Vec<Output> {
