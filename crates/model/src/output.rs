@@ -206,6 +206,9 @@ pub enum Rule {
 pub struct Lost {
     pub peer_asn: Asn,
     pub at: Time,
+    /// It withdrew nothing: the route was missing when its session had resynchronised.
+    #[serde(default)]
+    pub inferred: bool,
 }
 
 /// Why: the rule, its numbers, and who said what. Each list is of peer ASes, ascending.
