@@ -3,10 +3,12 @@
 //! * [`cli`] what can be asked for; [`commands`] one file per command
 //! * [`config`] one YAML file in, a valid [`config::Config`] out
 //! * [`pipeline`] the path of every input, live or replayed: journal, store, engine, printer, alerts
+//! * [`checkpoint`] the engine's state on disk
 //! * [`stores`] the ClickHouse of the configuration, a server or the embedded engine
 //! * [`render`] data on standard output; [`log`] everything else on standard error
 //! * [`exit`] how a command ends
 
+mod checkpoint;
 mod cli;
 mod commands;
 mod config;

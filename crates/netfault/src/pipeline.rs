@@ -71,6 +71,20 @@ impl<W: Write> Pipeline<W> {
         }
     }
 
+    /// The engine, to be saved.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Goes on with an engine that was saved.
+    pub fn resume(&mut self, engine: Engine, config: &Config) {
+        self.engine = engine.resume(
+            config.detect.clone(),
+            config.dns.detect.clone(),
+            config.watch.clone(),
+        );
+    }
+
     /// Takes inputs in arrival order. False if nobody listens any more.
     pub fn take(&mut self, inputs: impl IntoIterator<Item = Input>) -> Result<bool> {
         self.push(inputs);
@@ -118,6 +132,13 @@ impl<W: Write> Pipeline<W> {
         }
     }
 
+    /// Inputs that the engine has in its saved state already.
+    pub fn skip(&self, inputs: &[Input]) {
+        if let Some(recorder) = &self.sinks.recorder {
+            inputs.iter().for_each(|input| recorder.skip(input));
+        }
+    }
+
     /// After the last of [`relive`](Self::relive): tells what people should have been told and were not.
     pub fn settle(&mut self, past: Past) {
         let Some(notifier) = &mut self.sinks.notifier else {
@@ -143,10 +164,20 @@ impl<W: Write> Pipeline<W> {
         self.sinks.recorder.map(|recorder| recorder.writer)
     }
 
-    /// The input has ended: settles what is held, and gives the sinks back for closing.
-    pub fn finish(mut self, until: Option<Time>) -> Result<(Counts, Option<Writer>)> {
+    /// The input has ended: settles what is held.
+    pub fn end(&mut self, until: Option<Time>) -> Result<()> {
         self.engine.finish(until, &mut self.outputs);
-        self.deliver()?;
+        self.deliver()
+    }
+
+    /// [`end`](Self::end) and [`close`](Self::close).
+    pub fn finish(mut self, until: Option<Time>) -> Result<(Counts, Option<Writer>)> {
+        self.end(until)?;
+        self.close()
+    }
+
+    /// After [`end`](Self::end): gives the sinks back for closing.
+    pub fn close(mut self) -> Result<(Counts, Option<Writer>)> {
         let stats = self.engine.stats();
         let (prefixes, sessions) = self.engine.size();
         tracing::debug!(?stats, prefixes, sessions, "engine");

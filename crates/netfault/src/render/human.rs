@@ -1,6 +1,8 @@
 //! One output of the engine as one line for people.
 
-use netfault_model::{Baseline, Cover, Feed, FeedState, Finding, Gap, Incident, Notable, Output, State, Subject, Transition};
+use netfault_model::{
+    Baseline, Cover, Feed, FeedState, Finding, Gap, Incident, Notable, Output, State, Subject, Transition,
+};
 
 use super::style::{Style, moment, moment_beside};
 

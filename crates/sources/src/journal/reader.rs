@@ -40,6 +40,8 @@ pub struct Reader {
     open: Option<Segment>,
     /// Offset of the input that must come next, once the first block is read.
     expected: Option<u64>,
+    /// Offset of the first input of the block that was returned last.
+    first: Option<u64>,
     /// Where a gap stands: the time of the last input, ticks included.
     last: Option<Time>,
     /// A fault that ended a segment, told once the next one says how much was lost.
@@ -134,9 +136,37 @@ impl Reader {
             segments: segments.into(),
             open: None,
             expected: None,
+            first: None,
             last: None,
             fault: None,
         })
+    }
+
+    /// The segment that has `offset`, and all that follow. Earlier inputs of that segment come first: see
+    /// [`first`](Self::first). If `offset` is older than the journal, what is missing is a gap.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_from(dir: &Path, offset: u64) -> Result<Self, OpenError> {
+        let segments = format::segments(dir).map_err(|source| OpenError::Io {
+            path: dir.to_owned(),
+            source,
+        })?;
+        let before = segments.partition_point(|&(first, _)| first <= offset);
+        let oldest = segments.first().map_or(0, |&(first, _)| first);
+        let kept = segments
+            .into_iter()
+            .skip(before.saturating_sub(1))
+            .map(|(_, path)| path)
+            .collect();
+        let mut reader = Reader::over(dir, kept)?;
+        reader.expected = (offset < oldest).then_some(offset);
+        Ok(reader)
+    }
+
+    /// Offset of the first input of the block that was returned last; `None` before the first block.
+    pub fn first(&self) -> Option<u64> {
+        self.first
     }
 
     /// Offset behind the last input that was read; `None` before the first.
@@ -165,6 +195,7 @@ impl Reader {
             .expected
             .map_or(0, |expected| header.first.saturating_sub(expected));
         let first_at = inputs.iter().map(Input::at).next();
+        self.first = Some(header.first);
         self.expected = Some(header.first + u64::from(header.count));
         if let Some(gap) = self.gap(lost, first_at) {
             inputs.insert(0, Input::Gap(Box::new(gap)));

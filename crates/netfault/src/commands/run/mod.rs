@@ -29,6 +29,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::{config_file, load, runtime};
+use crate::checkpoint::Keeper;
 use crate::cli::RunArgs;
 use crate::config::{Config, Engine};
 use crate::exit::{Failure, Result, sentence};
@@ -106,6 +107,7 @@ async fn serve_with(
     let worker = work::Worker {
         journal: open_journal(config)?,
         pipeline: Pipeline::new(config, sinks),
+        keeper: Keeper::new(&config.data_dir),
         synced: Instant::now(),
     };
     let (stop, stopping) = watch::channel(false);

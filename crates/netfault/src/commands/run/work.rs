@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::restore;
+use crate::checkpoint::Keeper;
 use crate::config::Config;
 use crate::exit::{Failure, Result, sentence};
 use crate::pipeline::Pipeline;
@@ -20,9 +21,14 @@ use crate::pipeline::Pipeline;
 /// What a power failure may cost (DESIGN section 3).
 const SYNC: Duration = Duration::from_secs(1);
 
+/// How long the spool may take for the last rows. Without them the last checkpoint is not valid, and more of the
+/// journal is played at the next start.
+const SPOOLED: Duration = Duration::from_secs(5);
+
 pub struct Worker<W: Write> {
     pub pipeline: Pipeline<W>,
     pub journal: Option<journal::Writer>,
+    pub keeper: Keeper,
     pub synced: Instant,
 }
 
@@ -43,7 +49,7 @@ impl<W: Write> Worker<W> {
             stop,
             runtime,
         } = tasks;
-        let restored = restore::restore(&mut self.pipeline, config.journal.as_ref(), &stop)?;
+        let restored = restore::restore(&mut self.pipeline, config, &stop)?;
         let seeded = self.seed(&config.seed, restored, &stop)?;
         if *stop.borrow() {
             return Ok(self.pipeline.into_writer());
@@ -62,13 +68,55 @@ impl<W: Write> Worker<W> {
                 self.sync();
             }
             self.offset();
+            self.checkpoint();
         }
+        self.close()
+    }
+
+    fn checkpoint(&mut self) {
+        if self.keeper.is_due() {
+            let offset = self.journal.as_ref().map_or(0, journal::Writer::offset);
+            self.keeper.save(self.pipeline.engine(), offset);
+        }
+        self.keeper.settle(self.safe_offset());
+    }
+
+    /// Everything before it is in the journal for good, and its rows are in the store or its spool.
+    fn safe_offset(&self) -> u64 {
+        let synced = self
+            .journal
+            .as_ref()
+            .map_or(u64::MAX, journal::Writer::synced_offset);
+        let committed = self.pipeline.writer().map_or(u64::MAX, Writer::committed_offset);
+        if self.journal.is_some() {
+            synced.min(committed)
+        } else {
+            u64::MAX
+        }
+    }
+
+    /// Settles what is held, and saves the state behind it.
+    fn close(mut self) -> Result<Option<Writer>> {
+        self.sync();
+        self.pipeline.end(None)?;
+        self.offset();
+        let offset = self.journal.as_ref().map_or(0, journal::Writer::offset);
+        self.keeper.save(self.pipeline.engine(), offset);
+        if let Some(writer) = self.pipeline.writer() {
+            writer.flush();
+        }
+        let begun = Instant::now();
+        while self.safe_offset() < offset && begun.elapsed() < SPOOLED {
+            std::thread::sleep(Duration::from_millis(5)); // the spooler syncs a few files
+        }
+        let safe = self.safe_offset();
+        self.keeper.finish(safe);
         if let Some(journal) = self.journal {
             journal
                 .close()
                 .map_err(|error| Failure::unavailable(sentence(&error)))?;
         }
-        self.pipeline.finish(None).map(|(_, writer)| writer)
+        self.pipeline.close().map(|(_, writer)| writer)
     }
 
     fn take(&mut self, batch: Vec<Input>) -> Result<()> {
