@@ -22,15 +22,15 @@ pub mod time;
 pub mod watch;
 
 pub use dns::{Outcome, Probe, Role, Transport};
+pub use id::Id;
+pub use incident::{Cause, Child, Incident, IncidentState};
 pub use input::{
     Announcement, Arrival, Gap, GapSource, Input, Nlri, PeerState, RibRoute, SessionState, Update,
 };
 pub use net::{Asn, Collector, Country, Family, Peer, Prefix};
-pub use id::Id;
-pub use incident::{Cause, Child, Incident, IncidentState};
 pub use output::{
-    Baseline, Cover, Evidence, Feed, FeedState, Finding, Lost, Notable, NotableKind, Output, Rule, State, Subject,
-    Transition,
+    Baseline, Cover, Evidence, Feed, FeedState, Finding, Lost, Notable, NotableKind, Output, Rule, Share,
+    State, Subject, Transition,
 };
 pub use time::Time;
 pub use watch::Watch;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::id::Id;
 use crate::incident::Incident;
 use crate::input::Gap;
-use crate::net::{Asn, Collector, Country, Peer, Prefix};
+use crate::net::{Asn, Collector, Country, Family, Peer, Prefix};
 use crate::time::Time;
 
 /// One statement of the engine.
@@ -232,6 +232,24 @@ pub struct Evidence {
     pub one_collector: f64,
     /// Share of the baseline that is known, by weight.
     pub known: f64,
+    /// Of an origin or a country: what it was a share of.
+    #[serde(default)]
+    pub share: Option<Share>,
+}
+
+/// How much of an origin or a country is gone, in the address family that decided. IPv4 and IPv6 are never mixed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Share {
+    pub family: Family,
+    /// Stable prefixes, and how many of them are Partial or Out.
+    pub prefixes: u32,
+    pub prefixes_down: u32,
+    /// The space of those prefixes, in /24s or /48s.
+    pub space: f64,
+    pub space_down: f64,
+    /// Of a country: its origins, and how many of them are Out.
+    pub origins: Option<u32>,
+    pub origins_down: Option<u32>,
 }
 
 /// What a [`Notable`] says.
