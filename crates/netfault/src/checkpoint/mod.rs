@@ -36,6 +36,7 @@ const PENDING: &str = "pending";
 /// disk is a thread of its own.
 pub struct Keeper {
     dir: PathBuf,
+    every: Duration,
     saved: Instant,
     /// Packed and on its way to the disk, or there; not valid yet.
     pending: Option<Pending>,
@@ -49,9 +50,10 @@ struct Pending {
 }
 
 impl Keeper {
-    pub fn new(data_dir: &Path) -> Self {
+    pub fn new(data_dir: &Path, every: Duration) -> Self {
         Keeper {
             dir: dir(data_dir),
+            every,
             saved: Instant::now(),
             pending: None,
         }
@@ -59,7 +61,7 @@ impl Keeper {
 
     /// Time for another one.
     pub fn is_due(&self) -> bool {
-        self.pending.is_none() && self.saved.elapsed() >= EVERY
+        self.pending.is_none() && self.saved.elapsed() >= self.every
     }
 
     /// Packs the state as it is; `offset` is that of the journal behind the last input the engine was given.

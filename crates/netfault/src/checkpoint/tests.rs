@@ -13,7 +13,7 @@ fn engine(seconds: i64) -> Engine {
 }
 
 fn keep(dir: &Path, seconds: i64, offset: u64, safe: u64) {
-    let mut keeper = Keeper::new(dir);
+    let mut keeper = Keeper::new(dir, EVERY);
     keeper.save(&engine(seconds), offset);
     keeper.finish(safe);
 }

@@ -11,6 +11,7 @@ pub(super) fn describe(config: &Config) -> Vec<String> {
             config.seed.join(", ")
         ));
     }
+    lines.extend(config.archive.as_ref().map(super::archive::describe));
     lines.push(dns(config));
     lines.push(store(config));
     lines.push(match &config.journal {

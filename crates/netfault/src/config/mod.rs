@@ -3,6 +3,7 @@
 //! * [`raw`] what the user typed: every key optional, unknown keys refused
 //! * [`resolve`] raw → [`Config`]: defaults, `${ENV}`, secrets, and every check that needs no network
 //! * [`dns`] the `dns` section: intervals, and whether the plan fits the servers' limits
+//! * [`archive`] the `sources.archive` section
 //! * [`values`] durations, sizes, addresses, names, URLs
 //! * [`types`] what it means
 //! * [`print`] [`Config`] → raw, so that a printed configuration reads back equal
@@ -11,6 +12,7 @@
 //!
 //! Nothing here opens a socket. The only files read are the configuration itself and the `*_file` secrets.
 
+mod archive;
 mod describe;
 mod dns;
 mod error;

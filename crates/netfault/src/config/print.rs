@@ -13,6 +13,7 @@ use super::values::{show_duration, show_size};
 pub(super) fn to_raw(config: &Config) -> RawConfig {
     RawConfig {
         data_dir: some(path(&config.data_dir)),
+        checkpoint_every: some(show_duration(config.checkpoint_every)),
         watch: Some(watch(config)),
         sources: Some(sources(config)),
         dns: Some(dns(&config.dns)),
@@ -88,6 +89,7 @@ fn sources(config: &Config) -> RawSources {
     RawSources {
         ris_live: Some(ris_live),
         mrt: Some(RawMrt { seed: Some(seed) }),
+        archive: config.archive.as_ref().map(super::archive::to_raw),
     }
 }
 

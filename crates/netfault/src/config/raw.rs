@@ -32,6 +32,8 @@ pub(super) struct RawConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_dir: Option<Text>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint_every: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub watch: Option<RawWatch>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sources: Option<RawSources>,
@@ -81,6 +83,8 @@ pub(super) struct RawSources {
     pub ris_live: Option<RawRisLive>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mrt: Option<RawMrt>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archive: Option<RawArchive>,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -103,6 +107,25 @@ pub(super) struct RawRisLive {
 pub(super) struct RawMrt {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<Vec<Text>>,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawArchive {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub broker: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dir: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub collectors: Option<Vec<Text>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_size: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<Text>,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]

@@ -75,7 +75,7 @@ impl Context<'_> {
     }
 
     /// A path, relative to the folder of the configuration.
-    fn folder(&self, text: &Text) -> Result<PathBuf> {
+    pub(super) fn folder(&self, text: &Text) -> Result<PathBuf> {
         self.read(text, |text| {
             if text.is_empty() {
                 Err("a path is missing here".to_owned())
@@ -85,7 +85,7 @@ impl Context<'_> {
         })
     }
 
-    fn folder_or(&self, text: Option<&Text>, default: PathBuf) -> Result<PathBuf> {
+    pub(super) fn folder_or(&self, text: Option<&Text>, default: PathBuf) -> Result<PathBuf> {
         text.map_or(Ok(default), |text| self.folder(text))
     }
 
@@ -119,6 +119,7 @@ pub(super) fn resolve(raw: RawConfig, path: &Path, env: Env<'_>) -> Result<Confi
         base: base(path),
         env,
     };
+    let checkpoint_every = context.read_or(raw.checkpoint_every.as_ref(), crate::checkpoint::EVERY, checkpoint_every)?;
     let data_dir = context.folder_or(raw.data_dir.as_ref(), context.base.join(".netfault"))?;
     let resolvers = raw.dns.as_ref().and_then(|dns| dns.resolvers.as_ref());
     let resolvers = context.list(resolvers, dns_server)?;
@@ -137,6 +138,7 @@ pub(super) fn resolve(raw: RawConfig, path: &Path, env: Env<'_>) -> Result<Confi
         names: names.into_iter().map(|(_, name)| name).collect(),
         ris_live: ris_live(&context, raw_sources.ris_live.unwrap_or_default(), &watch)?,
         seed: seed(&context, raw_sources.mrt.unwrap_or_default())?,
+        archive: super::archive::resolve(&context, raw_sources.archive, &data_dir)?,
         dns,
         detect,
         store: raw
@@ -148,6 +150,7 @@ pub(super) fn resolve(raw: RawConfig, path: &Path, env: Env<'_>) -> Result<Confi
         alerts: alerts(&context, raw.alerts.unwrap_or_default(), &data_dir)?,
         watch,
         data_dir,
+        checkpoint_every,
     })
 }
 
@@ -360,10 +363,17 @@ fn database(text: &str) -> std::result::Result<String, String> {
     ))
 }
 
-fn space(text: &str) -> std::result::Result<u64, String> {
+pub(super) fn space(text: &str) -> std::result::Result<u64, String> {
     match values::size(text)? {
         bytes if bytes < MIN_SPACE => Err(format!("'{text}' is too small: give at least 64MB")),
         bytes => Ok(bytes),
+    }
+}
+
+fn checkpoint_every(text: &str) -> std::result::Result<Duration, String> {
+    match values::duration(text)? {
+        every if every < Duration::from_secs(1) => Err(format!("'{text}' is too short: give at least 1s")),
+        every => Ok(every),
     }
 }
 

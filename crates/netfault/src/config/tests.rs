@@ -29,6 +29,7 @@ fn with_file_secret(folder: &Path) -> String {
     format!(
         r#"
 data_dir: /var/lib/netfault
+checkpoint_every: 90s
 watch:
   all: true
   prefixes: [192.0.2.0/24, "2001:db8::/32"]
@@ -41,6 +42,7 @@ watch:
 sources:
   ris_live: {{url: "ws://127.0.0.1:8080/", client: lab, lateness: trust}}
   mrt: {{seed: ["/data/rib.*.bz2"]}}
+  archive: {{broker: "http://127.0.0.1:8181/v3", collectors: [rrc00, route-views2], cache: /var/cache/nf, max_size: 3GB, max_age: 2d}}
 dns:
   resolvers: [192.0.2.1]
   interval: 1m30s
@@ -247,6 +249,19 @@ fn every_mistake_gets_one_sentence_with_its_place() {
         (
             "sources: {ris_live: {enabled: 7}}",
             "netfault.yaml:1:31: true or false belongs here",
+        ),
+        (
+            "sources: {archive: {broker: 'ftp://b'}}",
+            "netfault.yaml:1:29: 'ftp://b' is not an archive: give an http:// or https:// URL without user and query",
+        ),
+        (
+            "sources: {archive: {url: 'http://b', dir: /srv}}",
+            "netfault.yaml:1:43: sources.archive needs one of broker (the URL of a BGPKIT broker), url (a mirror of RIS \
+             or RouteViews) and dir (a folder)",
+        ),
+        (
+            "sources: {archive: {dir: /srv, collectors: [../etc]}}",
+            "netfault.yaml:1:45: '../etc' is not the name of a collector: give one such as rrc00 or route-views2",
         ),
         (
             "detect: {min_peers: many}",

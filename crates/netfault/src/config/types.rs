@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use netfault_engine::Settings;
 use netfault_engine::dns::DnsSettings;
-use netfault_model::Watch;
+use netfault_model::{Collector, Watch};
+use netfault_sources::archive::Source;
 use serde::{Deserialize, Serialize};
 
 use super::SecretRef;
@@ -16,12 +17,16 @@ use super::SecretRef;
 pub struct Config {
     /// Where everything lives that has no folder of its own in the file.
     pub data_dir: PathBuf,
+    /// How often the state of detection is saved while the service runs; at its end it always is.
+    pub checkpoint_every: Duration,
     pub watch: Watch,
     /// The names of `watch`, with whom to ask about them; in the order of the file.
     pub names: Vec<Name>,
     pub ris_live: Option<RisLive>,
     /// MRT files, globs and folders that seed the route table before the live feed.
     pub seed: Vec<String>,
+    /// Past days: they seed the table of their collectors, and fill holes of the live feed.
+    pub archive: Option<Archive>,
     pub dns: Dns,
     pub detect: Settings,
     /// `None`: nothing is stored.
@@ -53,6 +58,20 @@ pub struct RisLive {
     /// Every message of every collector, not only the watched prefixes.
     pub everything: bool,
     pub lateness: Lateness,
+}
+
+/// An archive of MRT files.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Archive {
+    pub source: Source,
+    /// Those that `run` seeds and heals. Empty: the archive is there for replays only.
+    pub collectors: Vec<Collector>,
+    /// Folder of what was fetched.
+    pub cache: PathBuf,
+    /// Bytes; the longest unused goes first.
+    pub max_size: u64,
+    /// Since a file was used last.
+    pub max_age: Duration,
 }
 
 /// What to do with a message whose time stamp is far from the clock.

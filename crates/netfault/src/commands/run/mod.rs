@@ -107,7 +107,7 @@ async fn serve_with(
     let worker = work::Worker {
         journal: open_journal(config)?,
         pipeline: Pipeline::new(config, sinks),
-        keeper: Keeper::new(&config.data_dir),
+        keeper: Keeper::new(&config.data_dir, config.checkpoint_every),
         synced: Instant::now(),
     };
     let (stop, stopping) = watch::channel(false);
