@@ -1,7 +1,7 @@
 //! The store: what netfault saw and decided, in ClickHouse.
 //!
-//! In come the items of the vocabulary ([`netfault_model`]): updates, transitions, probes, feed states and
-//! gaps. Out go batches over HTTP to a server, a cluster, or the embedded engine; and answers to questions.
+//! In come the items of the vocabulary ([`netfault_model`]): updates, transitions, incidents, notables, probes,
+//! feed states and gaps. Out go batches over HTTP to a server, a cluster, or the embedded engine; and answers to questions.
 //!
 //! * [`writer`] batches, a spool on disk that outlives every crash, a sender that never gives up
 //! * `rows` and `native` which columns the tables have, and ClickHouse's `Native` format

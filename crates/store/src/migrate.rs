@@ -38,6 +38,10 @@ pub const ALL: &[Migration] = migrations![
     3 "0003_dns_probes",
     4 "0004_feed_status",
     5 "0005_views",
+    6 "0006_evidence",
+    7 "0007_incidents",
+    8 "0008_notables",
+    9 "0009_views",
 ];
 
 #[derive(Debug, thiserror::Error)]

@@ -67,6 +67,11 @@ impl Block {
         put(&mut self.out, values);
     }
 
+    pub fn f64s(&mut self, name: &str, values: impl ExactSizeIterator<Item = f64>) {
+        self.head(name, "Float64", values.len());
+        put(&mut self.out, values.map(f64::to_le_bytes));
+    }
+
     pub fn strings<'a>(&mut self, name: &str, values: impl ExactSizeIterator<Item = &'a str>) {
         self.head(name, "String", values.len());
         for value in values {
@@ -104,6 +109,46 @@ impl Block {
         }
         for value in rows.flatten() {
             text(&mut self.out, value);
+        }
+    }
+
+    /// `Array(X)` of any fixed width: the ends of all rows, then all elements.
+    pub fn arrays<T, const N: usize>(
+        &mut self,
+        name: &str,
+        kind: &str,
+        rows: &[&[T]],
+        put: impl Fn(&T) -> [u8; N],
+    ) {
+        self.head(name, &format!("Array({kind})"), rows.len());
+        self.ends(rows);
+        for value in rows.iter().copied().flatten() {
+            self.out.extend_from_slice(&put(value));
+        }
+    }
+
+    /// `Array(Nullable(X))`: the ends of all rows, then a byte for each element that says null, then all elements.
+    pub fn nullable_arrays<T, const N: usize>(
+        &mut self,
+        name: &str,
+        kind: &str,
+        rows: &[&[T]],
+        put: impl Fn(&T) -> Option<[u8; N]>,
+    ) {
+        self.head(name, &format!("Array(Nullable({kind}))"), rows.len());
+        self.ends(rows);
+        let all = || rows.iter().copied().flatten().map(&put);
+        self.out.extend(all().map(|value| u8::from(value.is_none())));
+        for value in all() {
+            self.out.extend_from_slice(&value.unwrap_or([0; N]));
+        }
+    }
+
+    fn ends<T>(&mut self, rows: &[&[T]]) {
+        let mut end = 0u64;
+        for row in rows {
+            end += row.len() as u64;
+            self.out.extend_from_slice(&end.to_le_bytes());
         }
     }
 

@@ -1,14 +1,23 @@
 //! The questions that people ask, with their answers as typed rows. Values are always bound as
 //! parameters, never pasted into SQL.
+//!
+//! * here: withdrawals and failures, in episodes
+//! * [`incidents`] what belonged together; [`explain`] why it was decided
+
+pub mod explain;
+pub mod incidents;
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use netfault_model::{Asn, Baseline, Cover, Family, Finding, Prefix, State, Time};
+use netfault_model::{Asn, Baseline, Cover, Family, Finding, Prefix, State, Subject, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::client::Client;
 use crate::error::StoreError;
+
+pub use explain::{Named, Step, named, steps, transition};
+pub use incidents::{IncidentFilter, incident_versions, incidents};
 
 /// Which withdrawals: everything that is `None` does not narrow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,6 +59,8 @@ pub struct Withdrawal {
     pub baseline: Option<Baseline>,
     pub cover: Option<Cover>,
     pub watched: bool,
+    /// A routing beacon.
+    pub beacon: bool,
 }
 
 /// Which DNS failures.
@@ -148,13 +159,14 @@ impl Ask {
     /// Episodes that overlap `since..until`: an outage that began before is still an answer.
     fn span(&mut self, since: Option<Time>, until: Option<Time>) {
         if let Some(since) = since {
-            self.and(
-                "(recovered_at IS NULL OR recovered_at >= fromUnixTimestamp64Micro({since:Int64}, 'UTC'))",
-            )
+            self.and(&format!(
+                "(recovered_at IS NULL OR {})",
+                at_or_after("recovered_at", "since")
+            ))
             .bind("since", since.micros().to_string());
         }
         if let Some(until) = until {
-            self.and("first_evidence_at < fromUnixTimestamp64Micro({until:Int64}, 'UTC')")
+            self.and(&before("first_evidence_at", "until"))
                 .bind("until", until.micros().to_string());
         }
     }
@@ -178,6 +190,36 @@ impl Ask {
             query = query.param(name, value);
         }
         client.fetch(query).await
+    }
+}
+
+/// Conditions on a time column, with a bound value in microseconds.
+fn at_or_after(column: &str, value: &str) -> String {
+    format!("{column} >= fromUnixTimestamp64Micro({{{value}:Int64}}, 'UTC')")
+}
+
+fn before(column: &str, value: &str) -> String {
+    format!("{column} < fromUnixTimestamp64Micro({{{value}:Int64}}, 'UTC')")
+}
+
+/// A subject from the columns that keep it.
+fn subject(kind: &str, text: &str, origin: Option<u32>) -> Result<Subject, StoreError> {
+    let unreadable = || StoreError::Unreadable(format!("a subject of type '{kind}' that reads '{text}'"));
+    match kind {
+        "prefix" => Ok(Subject::Prefix {
+            prefix: text.parse().map_err(|_| unreadable())?,
+            origin: origin.map(Asn),
+        }),
+        "name" => Ok(Subject::Name {
+            name: text.to_owned(),
+        }),
+        "origin" => Ok(Subject::Origin {
+            origin: text.parse().map_err(|_| unreadable())?,
+        }),
+        "country" => Ok(Subject::Country {
+            country: text.parse().map_err(|_| unreadable())?,
+        }),
+        _ => Err(unreadable()),
     }
 }
 

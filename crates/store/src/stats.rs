@@ -53,7 +53,7 @@ struct PerTable {
 
 #[derive(Default)]
 pub(crate) struct Counters {
-    tables: [PerTable; 4],
+    tables: [PerTable; Table::ALL.len()],
     torn: AtomicU64,
     retries: AtomicU64,
     last_error: Mutex<Option<String>>,
@@ -124,7 +124,7 @@ impl Counters {
         matches!(*held(&self.ending), Some(Some(until)) if Instant::now() >= until)
     }
 
-    pub fn stats(&self, open: &[u64; 4], spooled: &[u64], spool_bytes: u64, spool_segments: usize) -> Stats {
+    pub fn stats(&self, open: &[u64], spooled: &[u64], spool_bytes: u64, spool_segments: usize) -> Stats {
         let tables = Table::ALL
             .into_iter()
             .zip(open.iter().zip(spooled))
@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(counters.shed(Table::BgpUpdates, 5), Some(5));
         assert_eq!(counters.shed(Table::BgpUpdates, 7), None);
         assert_eq!(counters.shed(Table::DnsProbes, 1), Some(1));
-        let stats = counters.stats(&[0; 4], &[0; 4], 0, 0);
+        let stats = counters.stats(&[0; Table::ALL.len()], &[0; Table::ALL.len()], 0, 0);
         assert_eq!(stats.of(Table::BgpUpdates).shed, 12);
     }
 }

@@ -21,7 +21,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use netfault_model::{Feed, Gap, GapSource, Probe, Time, Transition, Update};
+use netfault_model::{Feed, Gap, GapSource, Incident, Notable, Probe, Time, Transition, Update};
 use serde::Serialize;
 
 use crate::client::StoreTarget;
@@ -51,7 +51,7 @@ pub struct WriterConfig {
     pub spool_dir: PathBuf,
     /// Bytes of segments that may wait in all.
     pub spool_max_bytes: u64,
-    /// How many of those only transitions and feed states may use.
+    /// How many of those only decisions and feed states may use.
     pub reserve_bytes: u64,
     /// A batch is cut at so many rows …
     pub max_rows: usize,
@@ -208,6 +208,17 @@ impl Writer {
 
     pub fn transition(&self, transition: &Transition) {
         let cut = self.shared.front().transition(transition.clone());
+        self.hand_over(cut);
+    }
+
+    /// One row per version.
+    pub fn incident(&self, incident: &Incident) {
+        let cut = self.shared.front().incident(incident.clone());
+        self.hand_over(cut);
+    }
+
+    pub fn notable(&self, notable: &Notable) {
+        let cut = self.shared.front().notable(notable.clone());
         self.hand_over(cut);
     }
 

@@ -1,13 +1,16 @@
 //! What is stored: one file per table, each from the vocabulary of `netfault-model` to a `Native` block.
 
 pub(crate) mod feed;
+pub(crate) mod incidents;
+pub(crate) mod notables;
 pub(crate) mod probes;
+mod subjects;
 pub(crate) mod transitions;
 pub(crate) mod updates;
 
 use std::net::IpAddr;
 
-use netfault_model::Time;
+use netfault_model::{Incident, Notable, Time};
 use serde::Serialize;
 
 use feed::FeedRow;
@@ -22,14 +25,18 @@ pub enum Table {
     Transitions,
     DnsProbes,
     FeedStatus,
+    Incidents,
+    Notables,
 }
 
 impl Table {
-    pub const ALL: [Table; 4] = [
+    pub const ALL: [Table; 6] = [
         Table::BgpUpdates,
         Table::Transitions,
         Table::DnsProbes,
         Table::FeedStatus,
+        Table::Incidents,
+        Table::Notables,
     ];
 
     pub fn name(self) -> &'static str {
@@ -38,6 +45,8 @@ impl Table {
             Table::Transitions => "transitions",
             Table::DnsProbes => "dns_probes",
             Table::FeedStatus => "feed_status",
+            Table::Incidents => "incidents",
+            Table::Notables => "notables",
         }
     }
 
@@ -48,6 +57,8 @@ impl Table {
             Table::Transitions => transitions::COLUMNS,
             Table::DnsProbes => probes::COLUMNS,
             Table::FeedStatus => feed::COLUMNS,
+            Table::Incidents => incidents::COLUMNS,
+            Table::Notables => notables::COLUMNS,
         }
     }
 
@@ -59,8 +70,8 @@ impl Table {
         Table::ALL.get(usize::from(code)).copied()
     }
 
-    /// True for what a full spool may shed. Transitions and the state of feeds are kept: without them
-    /// nobody knows afterwards what was decided, and on what.
+    /// True for what a full spool may shed. What was decided, and the state of feeds, are kept: without them
+    /// nobody knows afterwards what was said, and on what.
     pub fn may_be_shed(self) -> bool {
         matches!(self, Table::BgpUpdates | Table::DnsProbes)
     }
@@ -72,6 +83,8 @@ pub(crate) enum Batch {
     Transitions(Vec<Transition>),
     Probes(Vec<Probe>),
     Feed(Vec<FeedRow>),
+    Incidents(Vec<Incident>),
+    Notables(Vec<Notable>),
 }
 
 impl Batch {
@@ -81,6 +94,8 @@ impl Batch {
             Table::Transitions => Batch::Transitions(Vec::new()),
             Table::DnsProbes => Batch::Probes(Vec::new()),
             Table::FeedStatus => Batch::Feed(Vec::new()),
+            Table::Incidents => Batch::Incidents(Vec::new()),
+            Table::Notables => Batch::Notables(Vec::new()),
         }
     }
 
@@ -90,6 +105,8 @@ impl Batch {
             Batch::Transitions(_) => Table::Transitions,
             Batch::Probes(_) => Table::DnsProbes,
             Batch::Feed(_) => Table::FeedStatus,
+            Batch::Incidents(_) => Table::Incidents,
+            Batch::Notables(_) => Table::Notables,
         }
     }
 
@@ -99,6 +116,8 @@ impl Batch {
             Batch::Transitions(rows) => rows.len(),
             Batch::Probes(rows) => rows.len(),
             Batch::Feed(rows) => rows.len(),
+            Batch::Incidents(rows) => rows.len(),
+            Batch::Notables(rows) => rows.len(),
         }
     }
 
@@ -106,9 +125,11 @@ impl Batch {
     pub fn size(&self) -> usize {
         match self {
             Batch::Updates(batch) => batch.size(),
-            Batch::Transitions(rows) => rows.len() * 256,
+            Batch::Transitions(rows) => rows.iter().map(transitions::size).sum(),
             Batch::Probes(rows) => rows.len() * 512,
             Batch::Feed(rows) => rows.len() * 256,
+            Batch::Incidents(rows) => rows.iter().map(incidents::size).sum(),
+            Batch::Notables(rows) => rows.len() * 384,
         }
     }
 
@@ -119,6 +140,8 @@ impl Batch {
             Batch::Transitions(rows) => rows.iter().map(|row| row.at).max(),
             Batch::Probes(rows) => rows.iter().map(|row| row.at).max(),
             Batch::Feed(rows) => rows.iter().map(FeedRow::at).max(),
+            Batch::Incidents(rows) => rows.iter().map(|row| row.at).max(),
+            Batch::Notables(rows) => rows.iter().map(|row| row.at).max(),
         }
     }
 
@@ -129,6 +152,8 @@ impl Batch {
             Batch::Transitions(rows) => transitions::encode(rows),
             Batch::Probes(rows) => probes::encode(rows),
             Batch::Feed(rows) => feed::encode(rows),
+            Batch::Incidents(rows) => incidents::encode(rows),
+            Batch::Notables(rows) => notables::encode(rows),
         }
     }
 }
@@ -156,6 +181,14 @@ pub(crate) fn serde_name<T: Serialize>(value: &T) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(name)) => name,
         other => unreachable!("not a unit variant: {other:?}"),
+    }
+}
+
+/// Any value of the model as JSON.
+pub(crate) fn json<T: Serialize>(value: &T) -> String {
+    match serde_json::to_string(value) {
+        Ok(text) => text,
+        Err(error) => unreachable!("not JSON: {error}"),
     }
 }
 

@@ -1,8 +1,8 @@
 //! `transitions`: what the engine decided.
 
-use netfault_model::{Subject, Transition};
+use netfault_model::{Asn, Evidence, Lost, Transition};
 
-use super::{Names, mapped, serde_name};
+use super::{Names, json, serde_name, subjects};
 use crate::native::Block;
 
 pub(super) const COLUMNS: &[&str] = &[
@@ -29,12 +29,35 @@ pub(super) const COLUMNS: &[&str] = &[
     "cover",
     "finding",
     "watched",
+    "beacon",
+    "healed",
+    "rule",
+    "threshold",
+    "since",
+    "hold_s",
+    "lost_asns",
+    "lost_at",
+    "lost_inferred",
+    "kept",
+    "unknown",
+    "zombies",
+    "collectors",
+    "one_collector",
+    "known",
+    "share",
 ];
+
+/// Memory held by one row, roughly, in bytes.
+pub(super) fn size(row: &Transition) -> usize {
+    let peers =
+        |it: &Evidence| it.lost.len() * 16 + (it.kept.len() + it.unknown.len() + it.zombies.len()) * 4;
+    256 + row.evidence.as_deref().map_or(0, |it| 128 + peers(it))
+}
 
 pub(super) fn encode(rows: &[Transition]) -> Vec<u8> {
     let mut block = Block::new(COLUMNS, rows.len());
     block.u64s("id", rows.iter().map(|row| row.id().0));
-    subjects(&mut block, rows);
+    subjects::columns(&mut block, rows.iter().map(|row| Some(&row.subject)));
     Names::column(&mut block, "from_state", rows.iter().map(|row| row.from.name()));
     Names::column(&mut block, "to_state", rows.iter().map(|row| row.to.name()));
     block.times("at", rows.iter().map(|row| row.at.micros()));
@@ -63,38 +86,63 @@ pub(super) fn encode(rows: &[Transition]) -> Vec<u8> {
     word("baseline", &|row| row.baseline.as_ref().map(serde_name));
     word("cover", &|row| row.cover.as_ref().map(serde_name));
     word("finding", &|row| row.finding.as_ref().map(serde_name));
-    let watched: Vec<u8> = rows.iter().map(|row| u8::from(row.watched)).collect();
-    block.bytes("watched", "Bool", &watched);
+    let mut flag = |name: &str, value: fn(&Transition) -> bool| {
+        let values: Vec<u8> = rows.iter().map(|row| u8::from(value(row))).collect();
+        block.bytes(name, "Bool", &values);
+    };
+    flag("watched", |row| row.watched);
+    flag("beacon", |row| row.beacon);
+    flag("healed", |row| row.healed);
+    evidence(&mut block, rows);
     block.finish()
 }
 
-/// subject_type, subject, prefix_addr, prefix_len, origin
-fn subjects(block: &mut Block, rows: &[Transition]) {
-    let (mut kinds, mut texts, mut addrs, mut lens, mut origins) = (vec![], vec![], vec![], vec![], vec![]);
-    for row in rows {
-        let (kind, text) = row.subject.key();
-        let (addr, len, origin) = match row.subject {
-            Subject::Prefix { prefix, origin } => (mapped(prefix.addr()), prefix.len(), origin),
-            Subject::Origin { origin } => ([0; 16], 0, Some(origin)),
-            Subject::Name { .. } | Subject::Country { .. } => ([0; 16], 0, None),
-        };
-        kinds.push(kind);
-        texts.push(text);
-        addrs.push(addr);
-        lens.push(len);
-        origins.push(origin.map(|asn| asn.0));
-    }
-    Names::column(block, "subject_type", kinds.into_iter());
-    block.strings("subject", texts.iter().map(String::as_str));
-    block.addrs("prefix_addr", addrs.into_iter());
-    block.bytes("prefix_len", "UInt8", &lens);
-    block.nullable("origin", "UInt32", &origins, |value| value.to_le_bytes());
+/// Who said what, and the numbers of the rule. Empty or null without evidence.
+fn evidence(block: &mut Block, rows: &[Transition]) {
+    let all: Vec<Option<&Evidence>> = rows.iter().map(|row| row.evidence.as_deref()).collect();
+    let rules: Vec<_> = all
+        .iter()
+        .map(|it| it.map(|it| serde_name(&it.rule)).unwrap_or_default())
+        .collect();
+    Names::column(block, "rule", rules.iter().map(String::as_str));
+    let thresholds: Vec<_> = all.iter().map(|it| it.and_then(|it| it.threshold)).collect();
+    block.nullable("threshold", "Float64", &thresholds, |value| value.to_le_bytes());
+    let since: Vec<_> = all.iter().map(|it| it.and_then(|it| it.since)).collect();
+    block.nullable("since", "DateTime64(6)", &since, |at| at.micros().to_le_bytes());
+    let holds: Vec<_> = all.iter().map(|it| it.map(|it| it.hold_s)).collect();
+    block.nullable("hold_s", "UInt64", &holds, |value| value.to_le_bytes());
+    let lost: Vec<&[Lost]> = all.iter().map(|it| it.map_or(&[][..], |it| &it.lost)).collect();
+    block.arrays("lost_asns", "UInt32", &lost, |lost| lost.peer_asn.0.to_le_bytes());
+    block.arrays("lost_at", "DateTime64(6)", &lost, |lost| {
+        lost.at.micros().to_le_bytes()
+    });
+    block.arrays("lost_inferred", "Bool", &lost, |lost| [u8::from(lost.inferred)]);
+    let mut peers = |name: &str, value: fn(&Evidence) -> &[Asn]| {
+        let lists: Vec<&[Asn]> = all.iter().map(|it| it.map_or(&[][..], value)).collect();
+        block.arrays(name, "UInt32", &lists, |asn| asn.0.to_le_bytes());
+    };
+    peers("kept", |it| &it.kept);
+    peers("unknown", |it| &it.unknown);
+    peers("zombies", |it| &it.zombies);
+    let collectors: Vec<_> = all.iter().map(|it| it.map(|it| it.collectors)).collect();
+    block.nullable("collectors", "UInt32", &collectors, |value| value.to_le_bytes());
+    let mut share = |name: &str, value: fn(&Evidence) -> f64| {
+        let values: Vec<_> = all.iter().map(|it| it.map(value)).collect();
+        block.nullable(name, "Float64", &values, |value| value.to_le_bytes());
+    };
+    share("one_collector", |it| it.one_collector);
+    share("known", |it| it.known);
+    let shares: Vec<_> = all
+        .iter()
+        .map(|it| it.and_then(|it| it.share.as_ref()).map(json).unwrap_or_default())
+        .collect();
+    block.strings("share", shares.iter().map(String::as_str));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use netfault_model::{Asn, State, Time};
+    use netfault_model::{State, Subject, Time};
 
     fn transition(at: i64) -> Transition {
         Transition {
@@ -134,16 +182,14 @@ mod tests {
             ..one.clone()
         };
         assert_eq!(one.id(), evidence.id());
-        assert_ne!(
-            one.id(),
-            transition(1_203_818_622_000_001).id()
-        );
+        assert_ne!(one.id(), transition(1_203_818_622_000_001).id());
         assert_ne!(
             one.id(),
             Transition {
                 to: State::Partial,
                 ..one.clone()
-            }.id()
+            }
+            .id()
         );
     }
 }

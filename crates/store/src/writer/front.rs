@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use netfault_model::{Peer, Probe, Time, Transition, Update};
+use netfault_model::{Incident, Notable, Peer, Probe, Time, Transition, Update};
 use rustc_hash::FxHashMap;
 
 use crate::rows::feed::FeedRow;
@@ -30,7 +30,7 @@ struct Open {
 }
 
 pub(crate) struct Front {
-    open: [Option<Open>; 4],
+    open: [Option<Open>; Table::ALL.len()],
     max_rows: usize,
     max_bytes: usize,
     /// Per session: the last time stamp, and how many messages had it.
@@ -44,7 +44,7 @@ pub(crate) struct Front {
 impl Front {
     pub fn new(max_rows: usize, max_bytes: usize, offset: u64) -> Self {
         Front {
-            open: [None, None, None, None],
+            open: [const { None }; Table::ALL.len()],
             max_rows: max_rows.max(1),
             max_bytes,
             seen: FxHashMap::default(),
@@ -76,6 +76,20 @@ impl Front {
             rows.push(transition);
         }
         self.cut_if_full(Table::Transitions)
+    }
+
+    pub fn incident(&mut self, incident: Incident) -> Option<Cut> {
+        if let Batch::Incidents(rows) = self.batch(Table::Incidents) {
+            rows.push(incident);
+        }
+        self.cut_if_full(Table::Incidents)
+    }
+
+    pub fn notable(&mut self, notable: Notable) -> Option<Cut> {
+        if let Batch::Notables(rows) = self.batch(Table::Notables) {
+            rows.push(notable);
+        }
+        self.cut_if_full(Table::Notables)
     }
 
     pub fn probe(&mut self, probe: Probe) -> Option<Cut> {
@@ -166,6 +180,8 @@ impl Front {
         match (&mut batch, newer.map(|open| open.batch)) {
             (Batch::Transitions(rows), Some(Batch::Transitions(newer))) => rows.extend(newer),
             (Batch::Feed(rows), Some(Batch::Feed(newer))) => rows.extend(newer),
+            (Batch::Incidents(rows), Some(Batch::Incidents(newer))) => rows.extend(newer),
+            (Batch::Notables(rows), Some(Batch::Notables(newer))) => rows.extend(newer),
             _ => {}
         }
         *slot = Some(Open {
@@ -191,7 +207,7 @@ impl Front {
             .unwrap_or(self.offset)
     }
 
-    pub fn open_rows(&self) -> [u64; 4] {
+    pub fn open_rows(&self) -> [u64; Table::ALL.len()] {
         Table::ALL.map(|table| {
             self.open[usize::from(table.code())]
                 .as_ref()

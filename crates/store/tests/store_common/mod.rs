@@ -233,3 +233,113 @@ pub fn transition(prefix: &str, from: State, to: State, at: &str) -> Transition 
         evidence: None,
     }
 }
+
+/// What the engine says about the loss of 31 of 38 peer ASes.
+pub fn evidence() -> Evidence {
+    let lost = |n: u8, at| Lost {
+        peer_asn: peer(n).asn,
+        at: time(at),
+        inferred: n > 1,
+    };
+    Evidence {
+        rule: Rule::Out,
+        threshold: Some(0.2),
+        since: Some(time("2021-10-04T15:53:17.5Z")),
+        hold_s: 30,
+        lost: vec![lost(1, "2021-10-04T15:53:01Z"), lost(2, "2021-10-04T15:53:17.5Z")],
+        kept: vec![Asn(64510)],
+        unknown: vec![],
+        zombies: vec![Asn(64511), Asn(64512)],
+        collectors: 3,
+        one_collector: 0.5,
+        known: 1.0,
+        share: Some(Share {
+            family: Family::V6,
+            prefixes: 10,
+            prefixes_down: 9,
+            space: 70.5,
+            space_down: 64.0,
+            origins: None,
+            origins_down: Some(2),
+        }),
+    }
+}
+
+/// An incident of an origin with two parts: the prefix is still lost, the name is back.
+pub fn incident(id: Id, version: u32, state: IncidentState) -> Incident {
+    let first = time("2021-10-04T15:53:01Z");
+    let over = state == IncidentState::Resolved;
+    let cleared = Some(time("2021-10-04T16:20:00Z"));
+    Incident {
+        id,
+        version,
+        state,
+        subject: Subject::Origin { origin: Asn(12654) },
+        cause: Cause::OriginWithdrawn,
+        at: first.plus_micros(i64::from(version) * 60_000_000),
+        first_evidence_at: first,
+        raised_at: first.plus_micros(60_000_000),
+        cleared_at: cleared.filter(|_| over),
+        confidence: 0.81,
+        baseline: Baseline::Held,
+        children: vec![
+            netfault_model::Child {
+                subject: Subject::Prefix {
+                    prefix: "84.205.71.0/24".parse().unwrap(),
+                    origin: Some(Asn(12654)),
+                },
+                state: if over { State::Normal } else { State::Out },
+                worst: State::Out,
+                first_evidence_at: first,
+                cleared_at: cleared.filter(|_| over),
+            },
+            netfault_model::Child {
+                subject: Subject::Name {
+                    name: "facebook.com".into(),
+                },
+                state: State::Ok,
+                worst: State::Partial,
+                first_evidence_at: first,
+                cleared_at: cleared,
+            },
+        ],
+        severity: 3,
+        level: if over { State::Normal } else { State::Out },
+        prefixes_down: u32::from(!over),
+        prefixes: 1,
+        watched: true,
+        shown: true,
+        beacon: false,
+        flapping: false,
+        reopened: 0,
+        merged_into: None,
+        summary: format!("AS12654: version {version}, \"quoted\""),
+    }
+}
+
+pub fn notable() -> Notable {
+    let at = time("2008-02-24T18:47:57Z");
+    let prefix = "208.65.153.0/24".parse().unwrap();
+    Notable {
+        id: Id(9),
+        what: NotableKind::OriginChange,
+        subject: Some(Subject::Prefix {
+            prefix,
+            origin: Some(Asn(17557)),
+        }),
+        at,
+        first_evidence_at: at,
+        over: false,
+        baseline: Some(Baseline::Held),
+        old_origins: vec![Asn(36561)],
+        new_origins: vec![Asn(17557)],
+        covered_by: Some("208.65.152.0/22".parse().unwrap()),
+        peers: Some(3),
+        triplet: None,
+        prefixes: None,
+        measured: None,
+        usual: Some(1.5),
+        watched: false,
+        summary: "208.65.153.0/24 has a new origin".into(),
+    }
+}

@@ -1,6 +1,7 @@
 //! What goes into the store comes out of it, from the real engine.
 
 mod errors;
+mod incidents;
 mod random;
 mod spool;
 #[path = "../store_common/mod.rs"]

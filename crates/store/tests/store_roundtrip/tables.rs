@@ -67,11 +67,16 @@ fn embedded_every_table_gives_back_what_was_written() {
             State::Out,
             "2021-10-04T15:53:47.5Z",
         ));
+        writer.incident(&incident(Id(7), 1, IncidentState::Open));
+        writer.notable(&notable());
         writer.probe(&probe);
         writer.feed(&feed);
         writer.gap(&gap);
     });
-    assert_eq!(Table::ALL.map(|table| report.stats.of(table).sent), [3, 1, 1, 2]);
+    assert_eq!(
+        Table::ALL.map(|table| report.stats.of(table).sent),
+        [3, 1, 1, 2, 1, 1]
+    );
 
     let rows = db.ask_as(
         "SELECT * EXCEPT ingested_at FROM bgp_updates WHERE prefix = '129.134.30.0/24' ORDER BY at, seq",
@@ -108,6 +113,16 @@ fn embedded_every_table_gives_back_what_was_written() {
     assert_eq!(
         db.ask("SELECT subject, origin, from_state, to_state, at, visibility, peers_lost, baseline, cover, finding, servers_ok, watched FROM transitions"),
         "129.134.30.0/24\t12654\tdegrading\tout\t2021-10-04 15:53:47.500000\t0.18\t31\theld\tsame_origin\t\t\\N\ttrue"
+    );
+    assert_eq!(
+        db.ask("SELECT what, subject_type, subject, origin, over, baseline, old_origins, new_origins, covered_by, peers, triplet, measured, usual, watched FROM notables"),
+        "origin_change\tprefix\t208.65.153.0/24\t17557\tfalse\theld\t[36561]\t[17557]\t208.65.152.0/22\t3\t[]\t\\N\t1.5\tfalse"
+    );
+    assert_eq!(
+        db.ask(
+            "SELECT toTypeName(children.cleared_at), children.cleared_at[1], children.origin FROM incidents"
+        ),
+        "Array(Nullable(DateTime64(6, \\'UTC\\')))\t\\N\t[12654,0]"
     );
 }
 

@@ -1,0 +1,150 @@
+//! Incidents in all their versions, and why something was decided.
+
+use netfault_model::*;
+use netfault_store::query::{self, IncidentFilter, Named};
+
+use crate::store;
+use crate::store_common::*;
+
+const ORIGIN: Id = Id(0x00ab_cdef_0000_0001);
+const MERGED: Id = Id(0x00ab_cdef_0000_0002);
+const SMALL: Id = Id(3);
+
+fn out() -> Transition {
+    Transition {
+        evidence: Some(Box::new(evidence())),
+        beacon: true,
+        healed: true,
+        ..transition(
+            "84.205.71.0/24",
+            State::Degrading,
+            State::Out,
+            "2021-10-04T15:53:47.5Z",
+        )
+    }
+}
+
+fn back() -> Transition {
+    transition(
+        "84.205.71.0/24",
+        State::Recovering,
+        State::Normal,
+        "2021-10-04T16:20:00Z",
+    )
+}
+
+fn fill(db: &Db, spool: &std::path::Path) {
+    store(db, spool, |writer| {
+        writer.transition(&out());
+        writer.transition(&back());
+        // Before and beside the incident.
+        writer.transition(&transition(
+            "84.205.71.0/24",
+            State::Unknown,
+            State::Normal,
+            "2021-10-04T15:00:00Z",
+        ));
+        writer.transition(&transition(
+            "10.0.0.0/8",
+            State::Normal,
+            State::Out,
+            "2021-10-04T15:54:00Z",
+        ));
+        writer.incident(&incident(ORIGIN, 1, IncidentState::Open));
+        writer.incident(&incident(ORIGIN, 2, IncidentState::Resolved));
+        writer.incident(&Incident {
+            merged_into: Some(ORIGIN),
+            ..incident(MERGED, 2, IncidentState::Merged)
+        });
+        writer.incident(&Incident {
+            shown: false,
+            ..incident(SMALL, 1, IncidentState::Open)
+        });
+    });
+}
+
+#[test]
+fn embedded_every_version_of_an_incident_is_kept_and_the_newest_is_its_word() {
+    if !engine_is_here("incidents") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::start(&dir.path().join("db"));
+    fill(&db, &dir.path().join("spool"));
+    let client = db.client();
+    let versions = |id| block_on(query::incident_versions(&client, id)).unwrap();
+    assert_eq!(
+        versions(ORIGIN),
+        [
+            incident(ORIGIN, 1, IncidentState::Open),
+            incident(ORIGIN, 2, IncidentState::Resolved)
+        ]
+    );
+    assert_eq!(versions(MERGED)[0].merged_into, Some(ORIGIN));
+    assert_eq!(versions(Id(8)), []);
+
+    let ask = |filter: IncidentFilter| -> Vec<(Id, u32)> {
+        let found = block_on(query::incidents(&client, &filter)).unwrap();
+        found.iter().map(|it| (it.id, it.version)).collect()
+    };
+    let shown = IncidentFilter::default();
+    assert_eq!(ask(shown.clone()), [(ORIGIN, 2)]);
+    let all = IncidentFilter {
+        all: true,
+        ..shown.clone()
+    };
+    assert_eq!(ask(all.clone()), [(SMALL, 1), (ORIGIN, 2), (MERGED, 2)]);
+    let open = IncidentFilter { open: true, ..all };
+    assert_eq!(ask(open), [(SMALL, 1)]);
+    let since = |at| IncidentFilter {
+        since: Some(time(at)),
+        ..shown.clone()
+    };
+    assert_eq!(ask(since("2021-10-04T16:20:00Z")), [(ORIGIN, 2)]);
+    assert_eq!(ask(since("2021-10-04T16:20:01Z")), []);
+    let until = |at| IncidentFilter {
+        until: Some(time(at)),
+        ..shown.clone()
+    };
+    assert_eq!(ask(until("2021-10-04T15:53:01Z")), []);
+    assert_eq!(ask(until("2021-10-04T15:53:02Z")), [(ORIGIN, 2)]);
+    assert_eq!(
+        db.ask("SELECT id, merged_into FROM incidents_current ORDER BY id"),
+        "0000000000000003\t\\N\n00abcdef00000001\t\\N\n00abcdef00000002\t00abcdef00000001"
+    );
+}
+
+#[test]
+fn embedded_a_transition_comes_back_with_its_evidence() {
+    if !engine_is_here("evidence") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::start(&dir.path().join("db"));
+    fill(&db, &dir.path().join("spool"));
+    let client = db.client();
+    let transition = |id| block_on(query::transition(&client, id)).unwrap();
+    assert_eq!(transition(out().id()), Some(out()));
+    assert_eq!(transition(back().id()), Some(back()), "without evidence");
+    assert_eq!(transition(ORIGIN), None);
+
+    let named = |digits: &str| block_on(query::named(&client, digits)).unwrap();
+    let digits = out().id().to_string();
+    assert_eq!(named(&digits), [(out().id(), Named::Transition)]);
+    assert_eq!(named(&digits[..9]), [(out().id(), Named::Transition)]);
+    let both = [(ORIGIN, Named::Incident), (MERGED, Named::Incident)];
+    assert_eq!(named("00abcdef"), both);
+    assert_eq!(named("00abcdef00000002"), both[1..]);
+    assert_eq!(named("ffffffffffffffff"), []);
+
+    let newest = incident(ORIGIN, 2, IncidentState::Resolved);
+    let steps = block_on(query::steps(&client, &newest)).unwrap();
+    let ids: Vec<Id> = steps.iter().map(|step| step.id).collect();
+    assert_eq!(ids, [out().id(), back().id()]);
+    assert_eq!(steps[0].subject, out().subject);
+    assert_eq!((steps[0].to, steps[0].visibility), (State::Out, Some(0.18)));
+    assert_eq!(
+        db.ask("SELECT prefix, beacon FROM prefix_withdrawals ORDER BY prefix"),
+        "10.0.0.0/8\tfalse\n84.205.71.0/24\ttrue"
+    );
+}
