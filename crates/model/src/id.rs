@@ -60,7 +60,9 @@ impl Serialize for Id {
 impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match deserializer.is_human_readable() {
-            true => String::deserialize(deserializer)?.parse().map_err(de::Error::custom),
+            true => String::deserialize(deserializer)?
+                .parse()
+                .map_err(de::Error::custom),
             false => u64::deserialize(deserializer).map(Id),
         }
     }

@@ -270,6 +270,8 @@ pub enum NotableKind {
     Beacon,
     /// How far the baselines have been learnt.
     Baseline,
+    /// An archive has filled a hole of a feed; `over`: a verdict that the hole had caused is withdrawn.
+    Healed,
 }
 
 impl NotableKind {
@@ -282,6 +284,7 @@ impl NotableKind {
             NotableKind::Space => "space",
             NotableKind::Beacon => "beacon",
             NotableKind::Baseline => "baseline",
+            NotableKind::Healed => "healed",
         }
     }
 }
