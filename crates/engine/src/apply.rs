@@ -5,6 +5,7 @@ use netfault_model::{
 };
 
 use crate::Engine;
+use crate::notables::sighting::Before;
 use crate::peers::{Status, SyncEnd};
 use crate::settings::secs;
 use crate::table::bits::{self, BitSet, Slot};
@@ -25,7 +26,8 @@ impl Engine {
             Input::Gap(gap) => self.apply_gap(*gap),
             Input::Probe(probe) => {
                 self.names.probe(self.now, &probe, &mut self.named);
-                self.pending.extend(self.named.drain(..).map(|it| Output::Transition(Box::new(it))));
+                self.pending
+                    .extend(self.named.drain(..).map(|it| Output::Transition(Box::new(it))));
             }
             Input::Tick(_) => {}
         }
@@ -93,18 +95,41 @@ impl Engine {
             return;
         };
         self.peers.refresh(slot, row);
+        let majority = self.table.entry(row).origin();
+        if self.table.entry(row).listening {
+            self.spoke(row, slot);
+        }
         let gained = self.table.gain(row, slot, nlri.path_id);
         if self.table.note_origin(row, slot, announcement.origin) {
             self.origin_changed(row);
         }
+        if majority.is_none() || announcement.origin != majority || self.notables.changes.follows(row) {
+            let before = Before {
+                majority,
+                had: !gained,
+                dumped: since != at,
+            };
+            self.origin_seen(row, slot, announcement, before, since);
+        }
         if !gained {
             return;
         }
-        self.count_route(slot, nlri.prefix.family(), 1);
-        if self.table.entry(row).interest != Interest::Evidence
-            && self.peers.alone_on(slot, self.table.has(row))
-        {
-            self.voter_gains(row, self.peers.session(slot).voter, since, at);
+        let family = nlri.prefix.family();
+        self.joins(slot, family);
+        if !self.peers.alone_on(slot, self.table.has(row)) {
+            return;
+        }
+        let voter = self.peers.session(slot).voter;
+        self.count_route(voter, family, 1);
+        if self.table.entry(row).interest != Interest::Evidence {
+            self.voter_gains(row, voter, since, at);
+        }
+    }
+
+    /// The session has said something of this family.
+    fn joins(&mut self, slot: Slot, family: Family) {
+        if self.peers.joins(slot, family, &self.settings) {
+            self.sessions_changed = true;
         }
     }
 
@@ -132,27 +157,41 @@ impl Engine {
         let Some(row) = self.row(nlri, None) else { return };
         self.peers.refresh(slot, row);
         if self.table.lose(row, slot, nlri.path_id) {
-            self.lost_route(row, slot);
+            self.lost_route(row, slot, false);
         } else if nlri.path_id == 0 {
+            self.notables.changes.hear(row, self.now);
             self.lost_unseen(row, slot);
         }
     }
 
-    /// A session's route is gone; if it was the last of its AS, so is the AS's.
-    pub(crate) fn lost_route(&mut self, row: Row, slot: Slot) {
+    /// A session's route is gone; if it was the last of its AS, so is the AS's. `inferred`: it was not withdrawn.
+    pub(crate) fn lost_route(&mut self, row: Row, slot: Slot, inferred: bool) {
         self.table.forget_origin(row, slot);
-        self.count_route(slot, self.table.entry(row).prefix.family(), -1);
-        if self.table.entry(row).interest == Interest::Evidence
-            || !self.peers.alone_on(slot, self.table.has(row))
-        {
+        if self.notables.changes.follows(row) {
+            self.notables.changes.route(row, slot, None, false);
+        }
+        if self.table.entry(row).listening {
+            self.spoke(row, slot);
+        }
+        if !self.peers.alone_on(slot, self.table.has(row)) {
             return;
         }
         let (now, voter) = (self.now, self.peers.session(slot).voter);
+        self.count_route(voter, self.table.entry(row).prefix.family(), -1);
+        if self.table.entry(row).interest == Interest::Evidence {
+            return;
+        }
+        let held_for = secs(self.settings.held_for_s);
         let marks = self.table.entry_mut(row).marks_mut();
-        let matured = if marks.young.remove(voter) { Time::MIN } else { now };
+        // While a baseline is frozen, an AS stays young beyond its hour.
+        let matured = match marks.young.remove(voter) {
+            Some(since) if now.since(since) < held_for => Time::MIN,
+            _ => now,
+        };
         match marks.losses.iter_mut().find(|loss| loss.voter == voter) {
             Some(loss) => {
                 loss.at = now;
+                loss.inferred = inferred;
                 loss.matured = loss.matured.max(matured);
             }
             None => marks.losses.push(Loss {
@@ -160,6 +199,7 @@ impl Engine {
                 at: now,
                 matured,
                 unseen: false,
+                inferred,
             }),
         }
         self.touch(row);
@@ -183,13 +223,15 @@ impl Engine {
                 at: now,
                 matured: Time::MIN,
                 unseen: true,
+                inferred: false,
             });
             self.touch(row);
+            self.joins(slot, self.table.entry(row).prefix.family());
         }
     }
 
-    fn count_route(&mut self, slot: Slot, family: Family, change: i32) {
-        let routes = &mut self.peers.session_mut(slot).routes[family as usize];
+    fn count_route(&mut self, voter: Slot, family: Family, change: i32) {
+        let routes = &mut self.peers.session_mut(voter).routes[family as usize];
         *routes = routes.saturating_add_signed(change);
     }
 
@@ -226,6 +268,7 @@ impl Engine {
         if self.peers.count() > new_session {
             self.session_seeded(slot, route.at);
         }
+        self.notables.changes.session_is_whole(slot);
         let Some(row) = self.row(&route.nlri, Some(&route.announcement)) else {
             return;
         };
@@ -256,6 +299,7 @@ impl Engine {
             SessionState::Up => "session up",
             SessionState::Down => "session down",
         };
+        self.peers.set_suspect(slot, false);
         match state {
             SessionState::Down => self.set_status(slot, Status::Down, reason),
             SessionState::Up => self.start_sync(slot, SyncEnd::Table, reason),
@@ -275,8 +319,8 @@ impl Engine {
     }
 
     pub(crate) fn start_sync(&mut self, slot: Slot, ends: SyncEnd, reason: &str) {
-        let session = self.peers.session(slot);
-        if session.routes == [0, 0] {
+        let voter = self.peers.session(slot).voter;
+        if self.peers.session(voter).routes == [0, 0] {
             self.set_status(slot, Status::Up, reason);
         } else {
             self.set_status(
@@ -311,9 +355,10 @@ impl Engine {
                 continue;
             }
             self.table.lose_all(row, slot);
-            self.lost_route(row, slot);
+            self.lost_route(row, slot, true);
         }
         if !kept {
+            self.notables.changes.session_is_whole(slot);
             self.set_status(slot, Status::Up, "table received");
         }
     }
@@ -330,7 +375,8 @@ impl Engine {
                 })
                 .collect();
             for slot in stale {
-                if matches!(self.peers.session(slot).status, Status::Up | Status::Suspect) {
+                self.notables.changes.session_is_torn(slot);
+                if !matches!(self.peers.session(slot).status, Status::Down) {
                     self.start_sync(slot, SyncEnd::Never, "routes are stale after a hole in the feed");
                 }
             }

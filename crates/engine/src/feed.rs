@@ -60,13 +60,11 @@ impl Engine {
 
     fn collector_returns(&mut self, collector: Collector, muted: Vec<Slot>, hole: i64) {
         let stale = hole > secs(self.settings.stale_after_s);
+        if stale {
+            self.forget_sessions(collector);
+        }
         for slot in muted {
-            if matches!(self.peers.session(slot).status, Status::Suspect) {
-                match stale {
-                    true => self.start_sync_quietly(slot),
-                    false => self.peers.set_status(slot, Status::Up),
-                }
-            }
+            self.peers.set_suspect(slot, false);
             self.arm_session(slot);
         }
         self.sessions_changed = true;
@@ -76,7 +74,7 @@ impl Engine {
         let kept = if stale {
             "its routes are unknown until they are heard again"
         } else {
-            "its routes stand"
+            "its routes are stale, but stand"
         };
         self.feed(
             collector,
@@ -86,12 +84,19 @@ impl Engine {
         );
     }
 
-    fn start_sync_quietly(&mut self, slot: Slot) {
-        let status = Status::Syncing {
-            refreshed: Default::default(),
-            ends: SyncEnd::Never,
-        };
-        self.peers.set_status(slot, status);
+    /// Whatever state its sessions were in, nothing that they had is known any more.
+    fn forget_sessions(&mut self, collector: Collector) {
+        let health = self.peers.collectors.get(&collector);
+        let sessions = health.map_or(Vec::new(), |health| health.sessions.clone());
+        for slot in sessions {
+            if !matches!(self.peers.session(slot).status, Status::Down) {
+                let status = Status::Syncing {
+                    refreshed: Default::default(),
+                    ends: SyncEnd::Never,
+                };
+                self.peers.set_status(slot, status);
+            }
+        }
     }
 
     /// The session has said something of its routes.
@@ -112,11 +117,13 @@ impl Engine {
         session.last_at = at;
         session.heard_at = now;
         session.silence.collector_silent = collector_silent;
-        match session.status {
-            Status::Suspect => self.set_status(slot, Status::Up, "heard again"),
+        let (suspect, down) = (session.suspect, matches!(session.status, Status::Down));
+        if suspect {
+            self.set_suspect(slot, false, "heard again");
+        }
+        if down {
             // It talks, so it is up; nobody said so.
-            Status::Down => self.start_sync(slot, SyncEnd::Table, "heard again"),
-            Status::Up | Status::Syncing { .. } => {}
+            self.start_sync(slot, SyncEnd::Table, "heard again");
         }
         self.arm_session(slot);
     }
@@ -147,26 +154,30 @@ impl Engine {
     /// When this session has been silent, or quiet, for too long, as far as is known now.
     fn session_due(&self, slot: Slot) -> Time {
         let session = self.peers.session(slot);
-        if let Status::Syncing {
-            ends: SyncEnd::Table, ..
-        } = session.status
-        {
-            return session
-                .heard_at
-                .max(session.status_at)
-                .plus_micros(secs(self.settings.sync_quiet_s));
+        let silent = self.collector_silence(session.peer.collector);
+        if session.sends_table() {
+            // A collector that says nothing either proves no quiet: its feed may be cut.
+            let quiet = secs(self.settings.sync_quiet_s) + silent - session.silence.collector_silent;
+            return session.heard_at.plus_micros(quiet);
         }
-        let collector = self.peers.collectors.get(&session.peer.collector);
-        let silent = collector.map_or(0, |health| {
-            let pause = self.now.since(health.last_at);
-            health.silent_total + if pause > COLLECTOR_PAUSE { pause } else { 0 }
-        });
+        if session.spoke_or_changed_at() > session.heard_at {
+            let limit = secs(self.settings.peer_silent_s) + silent - session.status_silent;
+            return session.status_at.plus_micros(limit);
+        }
         session.silence.due(
             session.heard_at,
             self.settings.peer_silent_s,
             self.settings.peer_silent_gaps,
             silent,
         )
+    }
+
+    /// Sum of the silences of a collector until now, microseconds.
+    fn collector_silence(&self, collector: Collector) -> i64 {
+        self.peers.collectors.get(&collector).map_or(0, |health| {
+            let pause = self.now.since(health.last_at);
+            health.silent_total + if pause > COLLECTOR_PAUSE { pause } else { 0 }
+        })
     }
 
     pub(crate) fn fire_alarms(&mut self) {
@@ -196,10 +207,13 @@ impl Engine {
         let sessions = health.sessions.clone();
         let muted: Vec<Slot> = sessions
             .into_iter()
-            .filter(|&slot| matches!(self.peers.session(slot).status, Status::Up))
+            .filter(|&slot| {
+                let session = self.peers.session(slot);
+                !session.suspect && !matches!(session.status, Status::Down)
+            })
             .collect();
         for &slot in &muted {
-            self.peers.set_status(slot, Status::Suspect);
+            self.peers.set_suspect(slot, true);
         }
         if let Some(health) = self.peers.collectors.get_mut(&collector) {
             health.muted = muted;
@@ -211,30 +225,39 @@ impl Engine {
 
     fn session_alarm(&mut self, slot: Slot) {
         self.peers.session_mut(slot).silence.armed = false;
-        let due = self.session_due(slot);
-        match self.peers.session(slot).status {
-            Status::Suspect | Status::Down => {}
-            _ if due > self.now => self.arm_session(slot),
-            Status::Syncing {
-                ends: SyncEnd::Table, ..
-            } => {
-                self.end_of_rib(slot, None);
-                self.arm_session(slot);
-            }
-            Status::Syncing {
-                ends: SyncEnd::Never, ..
-            } => {}
-            Status::Up => {
-                let seconds = self.now.since(self.peers.session(slot).heard_at) / 1_000_000;
-                self.set_status(slot, Status::Suspect, &format!("silent for {seconds} s"));
-            }
+        let session = self.peers.session(slot);
+        if session.suspect || matches!(session.status, Status::Down) {
+            return;
         }
+        if self.session_due(slot) > self.now {
+            self.arm_session(slot);
+        } else if session.sends_table() {
+            self.end_of_rib(slot, None);
+            self.arm_session(slot);
+        } else {
+            let last = session.spoke_or_changed_at();
+            let seconds = self.now.since(last) / 1_000_000;
+            self.set_suspect(slot, true, &format!("silent for {seconds} s"));
+        }
+    }
+
+    fn set_suspect(&mut self, slot: Slot, suspect: bool, reason: &str) {
+        let before = self.peers.session(slot).feed_state();
+        self.peers.set_suspect(slot, suspect);
+        self.session_told(slot, before, reason);
     }
 
     pub(crate) fn set_status(&mut self, slot: Slot, status: Status, reason: &str) {
         let before = self.peers.session(slot).feed_state();
         self.peers.set_status(slot, status);
-        self.peers.session_mut(slot).status_at = self.now;
+        let silent = self.collector_silence(self.peers.session(slot).peer.collector);
+        let session = self.peers.session_mut(slot);
+        session.status_at = self.now;
+        session.status_silent = silent;
+        self.session_told(slot, before, reason);
+    }
+
+    fn session_told(&mut self, slot: Slot, before: FeedState, reason: &str) {
         self.sessions_changed = true;
         let session = self.peers.session(slot);
         if session.feed_state() != before {

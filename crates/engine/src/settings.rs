@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::notables::beacons::BeaconSettings;
+
 /// Thresholds and holds of route detection. Shares run from 0 to 1; `_s` fields are seconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -64,6 +66,76 @@ pub struct Settings {
     pub sync_quiet_s: u64,
     /// After a hole longer than this a collector's routes are unknown until they are heard again. 600 s.
     pub stale_after_s: u64,
+
+    /// From this many collectors on … 7: with fewer, a cap of 15 % could not be kept.
+    pub cap_from_collectors: u32,
+    /// … none has more than this share of all votes of its family. 0.15.
+    pub collector_cap: f64,
+    /// A peer AS gives a full feed from this share of the median of the largest tenth of tables on … 0.75.
+    pub full_feed_at: f64,
+    /// … until its table is below this share. 0.70.
+    pub full_feed_below: f64,
+    /// Once this share of a baseline has lost a prefix … 0.80.
+    pub zombie_lost: f64,
+    /// … a peer AS that still has it, and has said nothing of it for this long, has no vote on it. 90 min.
+    pub zombie_after_s: u64,
+
+    /// A new origin, or a new more-specific of another origin, is told once this many peer ASes see it … 3.
+    pub origin_peers: u32,
+    /// … and, where they do not prove that it is new, `min_peers` of them, and this long after. 5 s: paths that
+    /// explain it come in that time.
+    pub origin_hold_s: u64,
+    /// What no peer AS proves to be new for this long is old, and we had not heard of it. 300 s: routes spread within a few.
+    pub origin_unproven_s: u64,
+    /// It is over when fewer see it for this long. 1800 s: what returns before is the same change.
+    pub origin_over_s: u64,
+    /// After this long a new origin is one of the prefix's own. 24 h.
+    pub origin_known_s: u64,
+    /// Flapping: this many entries into Partial or Out … 3.
+    pub flap_entries: u32,
+    /// … within this time. 1800 s.
+    pub flap_within_s: u64,
+    /// Routing beacons besides those that are built in, and what is done about their alerts.
+    pub beacons: BeaconSettings,
+
+    /// An origin is Degrading when this share of its stable prefixes fell … 0.01.
+    pub origin_share: f64,
+    /// … but at least so many, which also are the least for Out: one prefix is not told twice. 3.
+    pub origin_min_prefixes: u32,
+    /// … within this time. 120 s.
+    pub origin_within_s: u64,
+    /// It is Out once this share of its prefixes and of its space is down … 0.80.
+    pub origin_out: f64,
+    /// … and Recovering below this share of either. 0.50: well away from Out, or it would flap on the edge.
+    pub origin_recovering: f64,
+    /// A country is Degrading when this share of its space fell … 0.20.
+    pub country_space: f64,
+    /// … or this share of its origins went Out … 0.05.
+    pub country_origins: f64,
+    /// … but at least so many … 3.
+    pub country_min_origins: u32,
+    /// … within this time. 600 s.
+    pub country_within_s: u64,
+    /// It is Out once this share of its space is down … 0.80.
+    pub country_out: f64,
+    /// … and Recovering below this share. 0.50.
+    pub country_recovering: f64,
+    /// An origin that announces less than this share of its 7-day median is noted. 0.99.
+    pub space_note: f64,
+    /// A loss joins an incident of its origin if it starts within this time of the incident's last one … 300 s.
+    pub incident_join_s: u64,
+    /// … and of its first one. 1800 s: without it a busy origin would have one endless incident.
+    pub incident_span_s: u64,
+    /// What falls again within this time of being Normal re-opens its incident. 1800 s.
+    pub incident_reopen_s: u64,
+    /// Parts that come and go are told at most this often. 60 s.
+    pub incident_update_s: u64,
+    /// An incident that nobody watches is shown from this many prefixes on. 10.
+    pub incident_shown_prefixes: u32,
+    /// A watched prefix that is Degrading opens an incident below this visibility … 0.70.
+    pub watched_below: f64,
+    /// … once that has lasted for so long. 30 s.
+    pub watched_hold_s: u64,
 }
 
 impl Default for Settings {
@@ -99,6 +171,39 @@ impl Default for Settings {
             collector_silent_s: 180,
             sync_quiet_s: 120,
             stale_after_s: 600,
+            cap_from_collectors: 7,
+            collector_cap: 0.15,
+            full_feed_at: 0.75,
+            full_feed_below: 0.70,
+            zombie_lost: 0.80,
+            zombie_after_s: 5400,
+            origin_peers: 3,
+            origin_hold_s: 5,
+            origin_unproven_s: 300,
+            origin_over_s: 1800,
+            origin_known_s: 86_400,
+            flap_entries: 3,
+            flap_within_s: 1800,
+            beacons: BeaconSettings::default(),
+            origin_share: 0.01,
+            origin_min_prefixes: 3,
+            origin_within_s: 120,
+            origin_out: 0.80,
+            origin_recovering: 0.50,
+            country_space: 0.20,
+            country_origins: 0.05,
+            country_min_origins: 3,
+            country_within_s: 600,
+            country_out: 0.80,
+            country_recovering: 0.50,
+            space_note: 0.99,
+            incident_join_s: 300,
+            incident_span_s: 1800,
+            incident_reopen_s: 1800,
+            incident_update_s: 60,
+            incident_shown_prefixes: 10,
+            watched_below: 0.70,
+            watched_hold_s: 30,
         }
     }
 }
@@ -117,6 +222,19 @@ impl Settings {
             ("out_at", self.out_at),
             ("recovering_at", self.recovering_at),
             ("recovered_at", self.recovered_at),
+            ("collector_cap", self.collector_cap),
+            ("full_feed_at", self.full_feed_at),
+            ("full_feed_below", self.full_feed_below),
+            ("zombie_lost", self.zombie_lost),
+            ("origin_share", self.origin_share),
+            ("origin_out", self.origin_out),
+            ("origin_recovering", self.origin_recovering),
+            ("country_space", self.country_space),
+            ("country_origins", self.country_origins),
+            ("country_out", self.country_out),
+            ("country_recovering", self.country_recovering),
+            ("space_note", self.space_note),
+            ("watched_below", self.watched_below),
         ];
         for (name, share) in shares {
             if !(0.0..=1.0).contains(&share) {
@@ -134,6 +252,24 @@ impl Settings {
                 "recovered_at",
                 self.recovered_at,
             ),
+            (
+                "full_feed_below",
+                self.full_feed_below,
+                "full_feed_at",
+                self.full_feed_at,
+            ),
+            (
+                "origin_recovering",
+                self.origin_recovering,
+                "origin_out",
+                self.origin_out,
+            ),
+            (
+                "country_recovering",
+                self.country_recovering,
+                "country_out",
+                self.country_out,
+            ),
         ];
         for (low, low_value, high, high_value) in ordered {
             if low_value >= high_value {
@@ -144,6 +280,12 @@ impl Settings {
         }
         if self.min_peers == 0 || self.inferred_min_peers == 0 {
             return Err("detect.min_peers and detect.inferred_min_peers must be at least 1".into());
+        }
+        if f64::from(self.cap_from_collectors) * self.collector_cap < 1.0 {
+            return Err(format!(
+                "detect.collector_cap ({}) cannot be kept with {} collectors: raise it or detect.cap_from_collectors",
+                self.collector_cap, self.cap_from_collectors
+            ));
         }
         Ok(())
     }

@@ -3,15 +3,22 @@
 //! A session is (collector, peer address, peer AS) and has a [`Slot`], its bit in every row of the table.
 //! The first slot of an AS stands for the AS in baselines.
 
+mod full_feeds;
 mod silence;
+mod tally;
+mod weights;
 
 use std::collections::BTreeMap;
 
-use netfault_model::{Asn, Collector, Family, FeedState, Peer, Time};
+use netfault_model::{Asn, Collector, FeedState, Peer, Time};
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
 use crate::table::bits::{self, BitSet, Slot};
+use full_feeds::FullFeeds;
 pub use silence::{Gaps, Silence};
+pub use tally::{Tally, Votes};
+pub use weights::{UNIT, Weights};
 
 #[derive(serde::Serialize, serde::Deserialize)]
 pub struct Session {
@@ -25,17 +32,19 @@ pub struct Session {
     pub heard_at: Time,
     /// Engine time at which `status` was set.
     pub status_at: Time,
+    /// Sum of its collector's silences by then.
+    pub status_silent: i64,
     pub silence: Silence,
-    /// Routes held, IPv4 and IPv6.
+    /// Of a voter: IPv4 and IPv6 prefixes that its AS has by any session.
     pub routes: [u32; 2],
+    /// Silent for too long, itself or its collector: it abstains, and resumes what it was.
+    pub suspect: bool,
 }
 
-/// Whether the routes that a session is known to have can be counted on.
+/// Whether the routes that a session is known to have can be counted on, unless it is `suspect`.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub enum Status {
     Up,
-    /// Abstains: silent for too long.
-    Suspect,
     /// Abstains: the session is gone.
     Down,
     /// Votes only with what it has announced again (`refreshed`, row numbers).
@@ -57,17 +66,33 @@ pub enum SyncEnd {
 impl Session {
     pub fn feed_state(&self) -> FeedState {
         match self.status {
-            Status::Up => FeedState::Up,
-            Status::Suspect => FeedState::Suspect,
             Status::Down => FeedState::Down,
+            _ if self.suspect => FeedState::Suspect,
+            Status::Up => FeedState::Up,
             Status::Syncing { .. } => FeedState::Syncing,
         }
     }
 
+    /// The moment from which its silence is counted: its last message, or the reset after which none has come.
+    pub fn spoke_or_changed_at(&self) -> Time {
+        let waited_for = matches!(self.status, Status::Syncing { .. }) || self.heard_at == Time::MIN;
+        if waited_for {
+            self.heard_at.max(self.status_at)
+        } else {
+            self.heard_at
+        }
+    }
+
+    /// It resynchronises, and has begun to send its table.
+    pub fn sends_table(&self) -> bool {
+        matches!(&self.status, Status::Syncing { refreshed, ends: SyncEnd::Table } if !refreshed.is_empty())
+    }
+
     fn votes_with(&self, row: u32) -> bool {
         match &self.status {
+            _ if self.suspect => false,
             Status::Up => true,
-            Status::Suspect | Status::Down => false,
+            Status::Down => false,
             Status::Syncing { refreshed, .. } => refreshed.contains(row),
         }
     }
@@ -83,11 +108,12 @@ pub struct Peers {
     shared: BTreeMap<Slot, Vec<Slot>>,
     /// Sessions of `Status::Syncing`.
     syncing: Vec<Slot>,
-    /// Bit set: the session is Up.
+    /// Bit set: the session is Up and not suspect.
     up: Vec<u64>,
     /// Bit set: the slot is the only session of its AS.
     alone: Vec<u64>,
     full_feeds: [FullFeeds; 2],
+    weights: [Weights; 2],
     pub collectors: BTreeMap<Collector, CollectorHealth>,
 }
 
@@ -99,43 +125,8 @@ pub struct CollectorHealth {
     /// Sum of its own silences so far, microseconds: they are not its peers'.
     pub silent_total: i64,
     pub sessions: Vec<Slot>,
-    /// Sessions that were Up when it fell silent.
+    /// Sessions that became suspect when it fell silent.
     pub muted: Vec<Slot>,
-}
-
-#[derive(Default, serde::Serialize, serde::Deserialize)]
-struct FullFeeds {
-    /// Until when the count may be used again.
-    fresh_until: Option<Time>,
-    peers: u32,
-}
-
-/// What the peers say of one prefix; counts of peer ASes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    pub eligible: u32,
-    pub seen: u32,
-    pub unknown: u32,
-}
-
-impl Tally {
-    pub fn lost(self) -> u32 {
-        self.eligible - self.seen - self.unknown
-    }
-
-    /// V↓ = (has + unknown) / B, which decides falls.
-    pub fn falling(self) -> f64 {
-        f64::from(self.seen + self.unknown) / f64::from(self.eligible.max(1))
-    }
-
-    /// V↑ = has / B, which decides rises.
-    pub fn rising(self) -> f64 {
-        f64::from(self.seen) / f64::from(self.eligible.max(1))
-    }
-
-    pub fn known(self) -> f64 {
-        f64::from(self.eligible - self.unknown) / f64::from(self.eligible.max(1))
-    }
 }
 
 impl Peers {
@@ -189,8 +180,10 @@ impl Peers {
             last_at: Time::MIN,
             heard_at: Time::MIN,
             status_at: at,
+            status_silent: 0,
             silence: Silence::default(),
             routes: [0; 2],
+            suspect: false,
         });
         self.slots.insert(*peer, slot);
         let health = self
@@ -208,16 +201,34 @@ impl Peers {
     }
 
     pub fn set_status(&mut self, slot: Slot, status: Status) {
-        match status {
-            Status::Up => bits::set(&mut self.up, slot),
-            _ => bits::clear(&mut self.up, slot),
-        };
         self.syncing.retain(|&other| other != slot);
         if matches!(status, Status::Syncing { .. }) {
             self.syncing.push(slot);
             self.syncing.sort_unstable();
         }
         self.sessions[slot as usize].status = status;
+        self.mark_up(slot);
+    }
+
+    pub fn set_suspect(&mut self, slot: Slot, suspect: bool) {
+        self.sessions[slot as usize].suspect = suspect;
+        self.mark_up(slot);
+    }
+
+    fn mark_up(&mut self, slot: Slot) {
+        let session = &self.sessions[slot as usize];
+        match matches!(session.status, Status::Up) && !session.suspect {
+            true => bits::set(&mut self.up, slot),
+            false => bits::clear(&mut self.up, slot),
+        };
+    }
+
+    /// The sessions of an AS.
+    pub fn sessions_of(&self, voter: Slot) -> SmallVec<[Slot; 1]> {
+        match self.shared.get(&voter) {
+            Some(mates) => SmallVec::from_slice(mates),
+            None => SmallVec::from_slice(&[voter]),
+        }
     }
 
     /// The session has said something of this row.
@@ -247,92 +258,5 @@ impl Peers {
         self.shared
             .get(&voter)
             .is_some_and(|mates| mates.iter().any(|&mate| bits::get(has, mate)))
-    }
-
-    /// Counts the votes of the ASes in `base` on one row.
-    pub fn tally(&self, row: u32, has: &[u64], base: &[u64]) -> Tally {
-        let mut tally = Tally::default();
-        for (((&base, &has), &up), &alone) in base.iter().zip(has).zip(&self.up).zip(&self.alone) {
-            let held = base & has & alone;
-            tally.eligible += base.count_ones();
-            tally.seen += (held & up).count_ones();
-            tally.unknown += (held & !up).count_ones();
-        }
-        for &slot in &self.syncing {
-            let single = bits::get(&self.alone, slot) && bits::get(base, slot) && bits::get(has, slot);
-            if single && self.session(slot).votes_with(row) {
-                tally.seen += 1;
-                tally.unknown -= 1;
-            }
-        }
-        for (&voter, mates) in &self.shared {
-            if !bits::get(base, voter) {
-                continue;
-            }
-            let mut holders = mates.iter().filter(|&&mate| bits::get(has, mate)).peekable();
-            if holders.peek().is_none() {
-                continue;
-            }
-            if holders.any(|&mate| self.session(mate).votes_with(row)) {
-                tally.seen += 1;
-            } else {
-                tally.unknown += 1;
-            }
-        }
-        tally
-    }
-
-    /// The ASes that have the row, as bits of their first slots.
-    pub fn voters_having(&self, has: &[u64]) -> Vec<u64> {
-        let mut voters: Vec<u64> = has
-            .iter()
-            .zip(&self.alone)
-            .map(|(has, alone)| has & alone)
-            .collect();
-        for (&voter, mates) in &self.shared {
-            if mates.iter().any(|&mate| bits::get(has, mate)) {
-                bits::set(&mut voters, voter);
-            }
-        }
-        voters
-    }
-
-    /// How many Up peer ASes give a full feed of `family`: a table of at least 75 % of the median of the
-    /// largest tenth of tables. Counted anew at most once a minute of engine time.
-    pub fn full_feeds(&mut self, family: Family, now: Time) -> u32 {
-        let index = family as usize;
-        if self.full_feeds[index]
-            .fresh_until
-            .is_none_or(|until| until <= now)
-        {
-            self.full_feeds[index] = FullFeeds {
-                fresh_until: Some(now.plus_micros(60_000_000)),
-                peers: self.count_full_feeds(index),
-            };
-        }
-        self.full_feeds[index].peers
-    }
-
-    fn count_full_feeds(&self, family: usize) -> u32 {
-        let mut tables: BTreeMap<Slot, u32> = BTreeMap::new();
-        for session in self
-            .sessions
-            .iter()
-            .filter(|session| matches!(session.status, Status::Up))
-        {
-            let table = tables.entry(session.voter).or_default();
-            *table = (*table).max(session.routes[family]);
-        }
-        let mut sizes: Vec<u32> = tables.into_values().filter(|&size| size > 0).collect();
-        sizes.sort_unstable_by(|a, b| b.cmp(a));
-        let top = sizes.len().div_ceil(10);
-        if top == 0 {
-            return 0;
-        }
-        let needed = f64::from(sizes[top / 2]) * 0.75;
-        sizes
-            .iter()
-            .take_while(|&&size| f64::from(size) >= needed)
-            .count() as u32
     }
 }

@@ -3,10 +3,17 @@
 //! Each edge has a condition and a hold. A hold runs from the moment its own condition became true, whatever
 //! the state was then, so an [`Episode`] keeps one moment per condition.
 
-use netfault_model::{Asn, State, Time};
+mod condition;
+mod episode;
+
+use netfault_model::{Rule, State, Time};
 
 use crate::peers::Tally;
 use crate::settings::{Settings, secs};
+use condition::{Condition, Since};
+
+pub use condition::Why;
+pub use episode::Episode;
 
 /// What can be said of the visibility of a prefix now.
 #[derive(Clone, Copy, Debug)]
@@ -16,28 +23,9 @@ pub struct Verdict {
     pub burst_until: Option<Time>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Condition {
-    Falling,
-    Clear,
-    Partial,
-    Out,
-    Rising,
-    Whole,
-}
-
-const CONDITIONS: [Condition; 6] = [
-    Condition::Falling,
-    Condition::Clear,
-    Condition::Partial,
-    Condition::Out,
-    Condition::Rising,
-    Condition::Whole,
-];
-
 /// In the order in which they are tried; several may fire at one instant, each at most once.
 const EDGES: [(State, Condition, State); 10] = [
-    (State::Normal, Condition::Falling, State::Degrading),
+    (State::Normal, Condition::Troubled, State::Degrading),
     (State::Degrading, Condition::Clear, State::Normal),
     (State::Degrading, Condition::Partial, State::Partial),
     (State::Recovering, Condition::Partial, State::Partial),
@@ -49,84 +37,19 @@ const EDGES: [(State, Condition, State); 10] = [
     (State::Recovering, Condition::Whole, State::Normal),
 ];
 
-/// From the first sign of a loss until the prefix is Normal again and quiet.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
-pub struct Episode {
-    /// Since when each condition has been true without a break; `Time::MAX` if it is not.
-    since: [Time; CONDITIONS.len()],
-    /// The first loss.
-    pub first_evidence: Time,
-    /// When the prefix left Normal, while it is not Normal.
-    pub left_normal: Option<Time>,
-    /// Majority origin when it began.
-    pub origin: Option<Asn>,
-    /// The quorum is lost: the state is shown as Unknown.
-    pub hidden: bool,
-}
-
-impl Episode {
-    pub fn new(first_evidence: Time, origin: Option<Asn>) -> Self {
-        Episode {
-            since: [Time::MAX; CONDITIONS.len()],
-            first_evidence,
-            left_normal: None,
-            origin,
-            hidden: false,
-        }
-    }
-
-    /// No condition that leads away from Normal is true.
-    pub fn is_quiet(&self) -> bool {
-        self.since[Condition::Falling as usize] == Time::MAX
-    }
-
-    fn observe(&mut self, settings: &Settings, verdict: &Verdict, now: Time) {
-        for condition in CONDITIONS {
-            let since = &mut self.since[condition as usize];
-            if !condition.holds(settings, verdict) {
-                *since = Time::MAX;
-            } else if *since == Time::MAX {
-                *since = now;
-            }
-        }
-    }
-
-    fn due(&self, settings: &Settings, condition: Condition) -> Time {
-        self.since[condition as usize].plus_micros(condition.hold(settings))
-    }
-}
-
-impl Condition {
-    fn holds(self, settings: &Settings, verdict: &Verdict) -> bool {
-        let (tally, burst) = (&verdict.tally, verdict.burst_until.is_some());
-        match self {
-            Condition::Falling => tally.falling() < settings.degrading_below || burst,
-            Condition::Clear => tally.rising() >= settings.clear_at && !burst,
-            Condition::Partial => tally.falling() <= settings.partial_at,
-            Condition::Out => tally.falling() <= settings.out_at,
-            Condition::Rising => tally.rising() >= settings.recovering_at,
-            Condition::Whole => tally.rising() >= settings.recovered_at,
-        }
-    }
-
-    /// Microseconds.
-    fn hold(self, settings: &Settings) -> i64 {
-        secs(match self {
-            Condition::Falling => settings.degrading_hold_s,
-            Condition::Clear => settings.clear_hold_s,
-            Condition::Partial => settings.partial_hold_s,
-            Condition::Out => settings.out_hold_s,
-            Condition::Rising => settings.recovering_hold_s,
-            Condition::Whole => settings.recovered_hold_s,
-        })
-    }
+/// One edge that was taken.
+#[derive(Clone, Copy, Debug)]
+pub struct Edge {
+    pub from: State,
+    pub to: State,
+    pub why: Why,
 }
 
 /// What one step did.
 #[derive(Debug, Default)]
 pub struct Step {
-    /// (from, to), in order.
-    pub edges: Vec<(State, State)>,
+    /// In order.
+    pub edges: Vec<Edge>,
     /// When to look again if nothing happens before.
     pub due: Option<Time>,
 }
@@ -145,49 +68,81 @@ pub fn step(
         if gone > now {
             step.due = Some(gone);
         } else if *state != State::Gone {
-            let shown = if episode.hidden { State::Unknown } else { *state };
-            step.edges.push((shown, State::Gone));
-            *state = State::Gone;
-            *episode = Episode::new(now, episode.origin);
+            step.edges.push(accept(settings, state, episode));
             return step;
         }
     }
     let Some(verdict) = verdict else {
         if !episode.hidden && *state != State::Gone {
-            step.edges.push((*state, State::Unknown));
+            let why = Why::at_once(Rule::QuorumLost, Some(settings.min_known), now);
+            step.edges.push(Edge {
+                from: *state,
+                to: State::Unknown,
+                why,
+            });
             episode.hidden = true;
         }
-        episode.since = [Time::MAX; CONDITIONS.len()];
+        // What cannot be known has not been true without a break.
+        episode.since = Since::default();
         return step;
     };
     if episode.hidden {
-        step.edges.push((State::Unknown, *state));
+        let why = Why::at_once(Rule::QuorumBack, Some(settings.min_known), now);
+        step.edges.push(Edge {
+            from: State::Unknown,
+            to: *state,
+            why,
+        });
         episode.hidden = false;
     }
-    episode.observe(settings, verdict, now);
+    episode.since.observe(settings, verdict, now);
+    episode.forget_said();
     take_edges(settings, state, episode, now, &mut step);
     let waits = EDGES
         .iter()
         .filter(|(from, ..)| from == state)
-        .map(|&(_, condition, _)| episode.due(settings, condition));
+        .map(|&(_, condition, _)| episode.since.due(settings, condition));
     let holds = waits.filter(|&due| due > now && due != Time::MAX);
-    step.due = holds.chain(verdict.burst_until).chain(step.due).min();
+    let other = [verdict.burst_until, episode.zombie_due(settings, now), step.due];
+    step.due = holds.chain(other.into_iter().flatten()).min();
     step
+}
+
+/// The loss has lasted so long that it is the new normal.
+fn accept(settings: &Settings, state: &mut State, episode: &mut Episode) -> Edge {
+    let shown = if episode.hidden { State::Unknown } else { *state };
+    let why = Why {
+        rule: Rule::LossAccepted,
+        threshold: None,
+        since: episode.left_normal,
+        hold_s: settings.gone_after_s,
+    };
+    *state = State::Gone;
+    *episode = Episode::new(episode.first_evidence, episode.origin);
+    Edge {
+        from: shown,
+        to: State::Gone,
+        why,
+    }
 }
 
 fn take_edges(settings: &Settings, state: &mut State, episode: &mut Episode, now: Time, step: &mut Step) {
     let mut taken = [false; EDGES.len()];
     while let Some(index) = (0..EDGES.len()).find(|&index| {
         let (from, condition, _) = EDGES[index];
-        !taken[index] && from == *state && episode.due(settings, condition) <= now
+        !taken[index] && from == *state && episode.since.due(settings, condition) <= now
     }) {
         taken[index] = true;
-        let to = EDGES[index].2;
-        step.edges.push((*state, to));
-        episode.left_normal = match to {
-            State::Normal => None,
-            _ => episode.left_normal.or(Some(now)),
-        };
+        let (from, condition, to) = EDGES[index];
+        let why = episode.since.why(settings, condition);
+        step.edges.push(Edge { from, to, why });
+        match to {
+            State::Normal => {
+                episode.left_normal = None;
+                episode.revive();
+            }
+            _ => episode.left_normal = episode.left_normal.or(Some(now)),
+        }
         *state = to;
     }
 }

@@ -13,23 +13,19 @@ fn run(points: &[(i64, u32, u32)]) -> Vec<(i64, State, State)> {
         let at = Time::from_secs(at);
         while let Some(moment) = due.filter(|&moment| moment <= at) {
             let done = step(&settings, &mut state, &mut episode, current.as_ref(), moment);
-            out.extend(done.edges.iter().map(|&(from, to)| (moment.secs(), from, to)));
+            out.extend(done.edges.iter().map(|edge| (moment.secs(), edge.from, edge.to)));
             due = done.due;
         }
         if index == points.len() {
             break;
         }
-        let tally = Tally {
-            eligible: 100,
-            seen,
-            unknown,
-        };
+        let tally = Tally::even(100, seen, unknown);
         current = (tally.known() >= settings.min_known).then_some(Verdict {
             tally,
             burst_until: None,
         });
         let done = step(&settings, &mut state, &mut episode, current.as_ref(), at);
-        out.extend(done.edges.iter().map(|&(from, to)| (at.secs(), from, to)));
+        out.extend(done.edges.iter().map(|edge| (at.secs(), edge.from, edge.to)));
         due = done.due;
     }
     out
@@ -120,11 +116,7 @@ fn a_loss_of_seven_days_is_accepted() {
     let (mut state, mut episode) = (Out, Episode::new(Time::from_secs(0), None));
     episode.left_normal = Some(Time::from_secs(10));
     let verdict = Verdict {
-        tally: Tally {
-            eligible: 100,
-            seen: 0,
-            unknown: 0,
-        },
+        tally: Tally::even(100, 0, 0),
         burst_until: None,
     };
     let week = Time::from_secs(10 + 7 * 86_400);
@@ -136,8 +128,12 @@ fn a_loss_of_seven_days_is_accepted() {
         week.plus_micros(-1),
     );
     assert_eq!((before.edges.len(), before.due), (0, Some(week)));
+    let edges = step(&settings, &mut state, &mut episode, Some(&verdict), week).edges;
+    assert_eq!(edges.len(), 1);
+    let why = edges[0].why;
     assert_eq!(
-        step(&settings, &mut state, &mut episode, Some(&verdict), week).edges,
-        [(Out, State::Gone)]
+        (edges[0].from, edges[0].to, why.rule),
+        (Out, State::Gone, Rule::LossAccepted)
     );
+    assert_eq!((why.since, why.hold_s), (Some(Time::from_secs(10)), 7 * 86_400));
 }

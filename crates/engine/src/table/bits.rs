@@ -1,7 +1,12 @@
 //! One row of bits per prefix, all rows in one piece of memory.
 
+use smallvec::SmallVec;
+
 /// A session, as its place in every row.
 pub type Slot = u16;
+
+/// One row's worth of bits, by itself.
+pub type Mask = SmallVec<[u64; 8]>;
 
 /// Rows of equal width. A row widens by 64 sessions at a time; that copies everything and is rare.
 #[derive(Default, serde::Serialize, serde::Deserialize)]
@@ -105,6 +110,16 @@ impl BitSet {
             self.0.resize(word + 1, 0);
         }
         self.0[word] |= 1 << (member % 64);
+    }
+
+    pub fn remove(&mut self, member: u32) {
+        if let Some(word) = self.0.get_mut(member as usize / 64) {
+            *word &= !(1 << (member % 64));
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub fn contains(&self, member: u32) -> bool {

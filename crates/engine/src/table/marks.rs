@@ -71,18 +71,15 @@ impl Young {
         }
     }
 
-    /// Forgets an AS; false if it was not young.
-    pub fn remove(&mut self, voter: Slot) -> bool {
+    /// Forgets an AS; returns since when it held the prefix, if it was young.
+    pub fn remove(&mut self, voter: Slot) -> Option<Time> {
         if let Some(place) = self.exact.iter().position(|held| held.voter == voter) {
-            self.exact.remove(place);
-            return true;
+            return Some(self.exact.remove(place).since);
         }
-        let Some(groups) = &mut self.groups else {
-            return false;
-        };
+        let groups = self.groups.as_mut()?;
         groups
             .iter_mut()
-            .any(|group| bits::clear(&mut group.voters, voter))
+            .find_map(|group| bits::clear(&mut group.voters, voter).then_some(group.since))
     }
 
     pub fn contains(&self, voter: Slot) -> bool {
@@ -137,6 +134,18 @@ pub struct Loss {
     pub matured: Time,
     /// It withdrew a route that had not been seen before.
     pub unseen: bool,
+    /// It withdrew nothing: the route was missing when its session had resynchronised.
+    pub inferred: bool,
+}
+
+impl Loss {
+    /// From when on its time in the baseline runs out.
+    pub fn counts_from(&self) -> Time {
+        match self.matured {
+            Time::MIN => self.at,
+            matured => matured,
+        }
+    }
 }
 
 /// What is known of a prefix beyond its bits. Most prefixes have none of it.
@@ -169,7 +178,7 @@ mod tests {
         for voter in 0..60u16 {
             young.add(voter, Time::from_secs(i64::from(voter)), 1);
         }
-        assert!(young.remove(3) && !young.remove(3));
+        assert_eq!((young.remove(3).is_some(), young.remove(3)), (true, None));
         assert!(young.contains(59) && !young.contains(3));
         let mut grown = Vec::new();
         while let Some(oldest) = young.oldest() {

@@ -9,7 +9,7 @@ pub mod marks;
 mod origin;
 
 use hashbrown::HashTable;
-use netfault_model::{Asn, Nlri, Prefix, State, Time};
+use netfault_model::{Asn, Family, Nlri, Prefix, State, Time};
 use rustc_hash::FxHashMap;
 use std::hash::{BuildHasher, BuildHasherDefault};
 use std::net::IpAddr;
@@ -40,6 +40,8 @@ pub struct Entry {
     pub touched: bool,
     /// Some session sees another origin than the majority's.
     mixed: bool,
+    /// Its episode wants to know who says something of it.
+    pub listening: bool,
     /// Judged by a baseline that is inferred from withdrawals.
     pub inferred: bool,
     /// Peer ASes in the baseline.
@@ -93,7 +95,9 @@ impl Table {
         self.index = HashTable::with_capacity(entries.len());
         for (row, entry) in entries.iter().enumerate() {
             self.index
-                .insert_unique(hash(&entry.prefix), row as Row, |&other| hash(&entries[other as usize].prefix));
+                .insert_unique(hash(&entry.prefix), row as Row, |&other| {
+                    hash(&entries[other as usize].prefix)
+                });
         }
     }
 
@@ -124,6 +128,7 @@ impl Table {
             state: State::Unknown,
             touched: false,
             mixed: false,
+            listening: false,
             inferred: false,
             eligible: 0,
             origin: Asn(0),
@@ -244,6 +249,15 @@ impl Table {
 /// True if this NLRI takes part at all: default routes do not.
 pub fn counts(nlri: &Nlri) -> bool {
     nlri.prefix.len() > 0
+}
+
+/// True if this prefix counts in what is summed up of an origin or a country: neither shorter than /8 (IPv6: /16),
+/// which would outweigh everything else, nor longer than /24 (/48), which is evidence only.
+pub fn aggregates(prefix: Prefix) -> bool {
+    match prefix.family() {
+        Family::V4 => (8..=24).contains(&prefix.len()),
+        Family::V6 => (16..=48).contains(&prefix.len()),
+    }
 }
 
 /// The earliest of several moments.
