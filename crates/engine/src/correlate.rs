@@ -19,6 +19,7 @@ impl Engine {
     }
 
     pub(crate) fn correlate(&mut self) {
+        self.notice();
         self.sort_pending();
         self.origins.settle(&self.settings, self.now, &mut self.pending);
         self.notables.settle(&self.settings, self.now, &mut self.pending);

@@ -97,6 +97,7 @@ impl Engine {
         Engine {
             order: Order::new(settings.window_ms.min(3_600_000) as i64 * 1000),
             watchlist: Watchlist::new(watch),
+            notables: notables::Notables::new(&settings),
             settings,
             peers: Peers::default(),
             table: Table::default(),
@@ -104,7 +105,6 @@ impl Engine {
             alarms: Alarms::default(),
             names: dns::Names::new(dns),
             origins: Default::default(),
-            notables: Default::default(),
             incidents: Default::default(),
             now: Time::MIN,
             touched: Vec::new(),
@@ -161,6 +161,11 @@ impl Engine {
         self.now
     }
 
+    /// Collectors that were ever heard.
+    pub fn collectors(&self) -> impl Iterator<Item = netfault_model::Collector> + '_ {
+        self.peers.collectors.keys().copied()
+    }
+
     /// Rows in the route table, and sessions.
     pub fn size(&self) -> (usize, usize) {
         (self.table.count(), self.peers.count())
@@ -214,7 +219,8 @@ impl Engine {
         }
         self.fire_alarms();
         self.names.fire(self.now, &mut self.named);
-        self.pending.extend(self.named.drain(..).map(|it| Output::Transition(Box::new(it))));
+        self.pending
+            .extend(self.named.drain(..).map(|it| Output::Transition(Box::new(it))));
     }
 
     fn apply_instant(&mut self, limit: Time) {

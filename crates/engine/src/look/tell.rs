@@ -74,7 +74,7 @@ impl Engine {
             resolvers_ok: None,
             resolvers_eligible: None,
             watched,
-            beacon: false,
+            beacon: self.notables.beacons.is_beacon(entry.prefix, episode.origin),
             healed: false,
             evidence: Some(Box::new(evidence)),
         }

@@ -1,18 +1,108 @@
-//! What is worth writing down and is no outage: origin changes, leaks, churn, flapping, beacons.
+//! What is worth writing down and is no outage: origin changes, leaks, churn, flapping, beacons, and how far
+//! the baselines have been learnt.
+//!
+//! * [`origin`] knows the origins of every prefix and follows new ones; `sighting` is its side of the engine
+//! * [`beacons`] lists the routing beacons; `clockwork` measures those that go by the clock
+//! * [`flaps`] counts entries into Partial and Out
+//! * [`maturity`] counts baselines once an hour
+//! * [`asn`] says which AS answers for a route
+//!
+//! Whatever needs the route table or the peers is an `impl Engine` here; the rest sees outputs and time.
 
-use netfault_model::{Output, Time};
+pub mod asn;
+pub mod beacons;
+mod clockwork;
+pub mod flaps;
+pub mod maturity;
+pub mod origin;
+pub(crate) mod sighting;
 
-use crate::Settings;
+use netfault_model::{Id, Notable, NotableKind, Output, Time};
+use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
-pub struct Notables {}
+use crate::{Engine, Settings};
+use beacons::Beacons;
+use clockwork::Measured;
+use flaps::Flaps;
+use maturity::Hourly;
+use origin::Changes;
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Notables {
+    pub(crate) changes: Changes,
+    flaps: Flaps,
+    /// From the settings.
+    #[serde(skip)]
+    pub(crate) beacons: Beacons,
+    measured: Measured,
+    hourly: Hourly,
+    /// The first instant of all.
+    pub(crate) begun: Option<Time>,
+}
 
 impl Notables {
+    pub fn new(settings: &Settings) -> Self {
+        let mut notables = Notables::default();
+        notables.configure(settings);
+        notables
+    }
+
+    /// Takes what the configuration says.
+    pub fn configure(&mut self, settings: &Settings) {
+        self.beacons = Beacons::new(&settings.beacons);
+    }
+
     /// When [`settle`](Self::settle) has something to do of its own accord.
     pub fn next_deadline(&self) -> Option<Time> {
-        None
+        let dues = [
+            self.changes.due.first().map(|&(due, _)| due),
+            self.measured.next_deadline(),
+            self.hourly.next_deadline(),
+        ];
+        dues.into_iter().flatten().min()
     }
 
     /// The instant `now` is over: takes what was decided in it (`decided`, sorted) and adds to it.
-    pub fn settle(&mut self, _settings: &Settings, _now: Time, _decided: &mut Vec<Output>) {}
+    pub fn settle(&mut self, settings: &Settings, now: Time, decided: &mut Vec<Output>) {
+        if decided.is_empty() {
+            return;
+        }
+        self.flaps.settle(settings, &self.beacons, now, decided);
+        self.measured.note(&self.beacons, decided);
+    }
+}
+
+impl Engine {
+    /// What the route table says at the end of an instant; comes before [`Notables::settle`].
+    pub(crate) fn notice(&mut self) {
+        if self.now == Time::MIN {
+            return;
+        }
+        self.judge_origins();
+        self.measure_beacons();
+        self.count_baselines();
+    }
+}
+
+/// A statement about nothing yet.
+fn blank(what: NotableKind, at: Time) -> Notable {
+    Notable {
+        id: Id::default(),
+        what,
+        subject: None,
+        at,
+        first_evidence_at: at,
+        over: false,
+        baseline: None,
+        old_origins: Vec::new(),
+        new_origins: Vec::new(),
+        covered_by: None,
+        peers: None,
+        triplet: None,
+        prefixes: None,
+        measured: None,
+        usual: None,
+        watched: false,
+        summary: String::new(),
+    }
 }

@@ -1,0 +1,108 @@
+//! How far the baselines have been learnt, in numbers, told every hour while it changes.
+
+use netfault_model::{Family, Id, Notable, NotableKind, Output, State, Time};
+use serde::{Deserialize, Serialize};
+
+use crate::Engine;
+use crate::table::Interest;
+
+const HOUR: i64 = 3_600_000_000;
+
+/// How mature the baselines are. Counts of prefixes that are subjects, unless said otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Maturity {
+    pub prefixes: u32,
+    /// With a held baseline of at least `min_peers` peer ASes.
+    pub mature: u32,
+    /// Judged by a baseline that is inferred from withdrawals.
+    pub inferred: u32,
+    /// Seen by a quorum at least once.
+    pub known: u32,
+    /// Peer ASes with a full feed, IPv4 and IPv6.
+    pub full_feeds: [u32; 2],
+    /// When the first input came.
+    pub since: Option<Time>,
+}
+
+impl Maturity {
+    /// Share of the prefixes that are mature, 0 to 1.
+    pub fn share(&self) -> f64 {
+        f64::from(self.mature) / f64::from(self.prefixes.max(1))
+    }
+
+    /// One sentence for people.
+    pub fn summary(&self) -> String {
+        format!(
+            "{} of {} prefixes ({:.0} %) have a held baseline, {} an inferred one; full feeds of {} peer ASes for IPv4, {} for IPv6",
+            self.mature,
+            self.prefixes,
+            self.share() * 100.0,
+            self.inferred,
+            self.full_feeds[0],
+            self.full_feeds[1],
+        )
+    }
+}
+
+/// What was told last, and when the next hour since the first input is full.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Hourly {
+    due: Option<Time>,
+    told: Option<Maturity>,
+}
+
+impl Hourly {
+    pub fn next_deadline(&self) -> Option<Time> {
+        self.due
+    }
+}
+
+impl Engine {
+    /// Counts over the whole table: a few milliseconds, so not for every message.
+    pub fn maturity(&mut self) -> Maturity {
+        let mut counted = Maturity {
+            full_feeds: [Family::V4, Family::V6]
+                .map(|family| self.peers.full_feeds(family, &self.settings, self.now)),
+            since: self.notables.begun,
+            ..Maturity::default()
+        };
+        let needed = self.settings.min_peers;
+        for row in self.table.rows() {
+            let entry = self.table.entry(row);
+            if entry.interest == Interest::Evidence {
+                continue;
+            }
+            counted.prefixes += 1;
+            counted.known += u32::from(!matches!(entry.state, State::Unknown));
+            match entry.inferred {
+                true => counted.inferred += 1,
+                false => counted.mature += u32::from(u32::from(entry.eligible) >= needed),
+            }
+        }
+        counted
+    }
+
+    pub(crate) fn count_baselines(&mut self) {
+        let begun = *self.notables.begun.get_or_insert(self.now);
+        let due = *self.notables.hourly.due.get_or_insert(begun.plus_micros(HOUR));
+        if due > self.now {
+            return;
+        }
+        let hours = self.now.since(begun) / HOUR;
+        self.notables.hourly.due = Some(begun.plus_micros((hours + 1) * HOUR));
+        let counted = self.maturity();
+        if self.notables.hourly.told == Some(counted) {
+            return;
+        }
+        self.notables.hourly.told = Some(counted);
+        let kind = NotableKind::Baseline;
+        self.pending.push(Output::Notable(Box::new(Notable {
+            id: Id::of(&["notable", kind.name(), &due.micros().to_string()]),
+            first_evidence_at: begun,
+            prefixes: Some(counted.mature),
+            measured: Some((counted.share() * 10_000.0).round() / 10_000.0),
+            summary: counted.summary(),
+            ..super::blank(kind, self.now)
+        })));
+    }
+}
