@@ -4,7 +4,7 @@
 //! holes (bounded) ─► waiting holes ─► list ─► fetch into the cache ─► answers (bounded)
 //! ```
 //!
-//! One task, which lives until `stop` or until nobody sends or listens any more. It never touches the live feed:
+//! One task, which lives until `stop`, or until nobody listens, or until nobody sends and nothing waits any more. It never touches the live feed:
 //! it hands over files, and when nobody takes them it waits. Cancelling it anywhere leaves only a download that
 //! removes itself. Files appear 5 to 20 minutes after their span; a hole is asked for again and again, ever less
 //! often, and given up after two hours.
@@ -135,7 +135,8 @@ pub async fn run(
     };
     let healing = async move {
         let mut waiting: Vec<Waiting> = Vec::new();
-        loop {
+        let mut open = true;
+        while open || !waiting.is_empty() {
             let due = waiting.iter().map(|one| one.due).min();
             let wake = async {
                 match due {
@@ -144,8 +145,11 @@ pub async fn run(
                 }
             };
             tokio::select! {
-                hole = holes.recv() => {
-                    let Some(hole) = hole else { return };
+                hole = holes.recv(), if open => {
+                    let Some(hole) = hole else {
+                        open = false;
+                        continue;
+                    };
                     let answered = healer.note(&mut waiting, hole, clock()).await;
                     if answered.is_err() { return }
                 }

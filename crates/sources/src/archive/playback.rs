@@ -55,7 +55,6 @@ pub struct Playback {
     runtime: Handle,
     stop: watch::Receiver<bool>,
     progress: Progress,
-    started: bool,
 }
 
 impl Playback {
@@ -95,7 +94,6 @@ impl Playback {
             runtime: runtime.clone(),
             stop,
             progress,
-            started: false,
         }
     }
 
@@ -118,14 +116,16 @@ impl Playback {
         }
     }
 
-    /// Takes inputs of the lane that is first, as long as it stays first.
+    /// Takes inputs of the lane that is first, as long as it stays first. False once a lane has run dry: what it
+    /// has next may be earlier than anything else.
     fn merge_into(&mut self, out: &mut Vec<Input>) -> bool {
-        let mut heads: Vec<(Time, usize)> = self
-            .lanes
-            .iter()
-            .enumerate()
-            .filter_map(|(index, lane)| Some((lane.head.as_slice().first()?.at(), index)))
-            .collect();
+        let mut heads = Vec::with_capacity(self.lanes.len());
+        for (index, lane) in self.lanes.iter().enumerate() {
+            let Some(input) = lane.head.as_slice().first() else {
+                return false;
+            };
+            heads.push((input.at(), index));
+        }
         heads.sort_unstable();
         let Some(&(_, first)) = heads.first() else {
             return false;
@@ -140,9 +140,6 @@ impl Playback {
                 _ => break,
             }
         }
-        if head.as_slice().is_empty() && !self.refill(first) {
-            self.lanes.remove(first);
-        }
         true
     }
 }
@@ -150,12 +147,15 @@ impl Playback {
 impl Iterator for Playback {
     type Item = Vec<Input>;
 
+    /// Waits for files only while there is nothing to give.
     fn next(&mut self) -> Option<Vec<Input>> {
-        if !self.started {
-            self.started = true;
-            let more: Vec<bool> = (0..self.lanes.len()).map(|lane| self.refill(lane)).collect();
-            let mut more = more.into_iter();
-            self.lanes.retain(|_| more.next().unwrap_or(false));
+        let mut lane = 0;
+        while lane < self.lanes.len() {
+            if self.lanes[lane].head.as_slice().is_empty() && !self.refill(lane) {
+                self.lanes.remove(lane);
+            } else {
+                lane += 1;
+            }
         }
         let mut out = Vec::new();
         while out.len() < BATCH && self.merge_into(&mut out) {}
