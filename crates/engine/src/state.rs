@@ -12,7 +12,7 @@ use crate::{Engine, Settings, Watchlist};
 
 /// Of the format. A state of another version is not read: the journal is played instead. One more with each
 /// change of what is serialised; `tests/state.rs` notices when that was forgotten.
-pub const STATE_VERSION: u32 = 2;
+pub const STATE_VERSION: u32 = 1;
 
 impl Engine {
     /// Makes an engine that was just deserialised whole: indexes, deadlines, and what the configuration says.
@@ -20,6 +20,7 @@ impl Engine {
         self.order
             .set_window(settings.window_ms.min(3_600_000) as i64 * 1000);
         self.notables.configure(&settings);
+        self.origins.configure(&settings, &watch);
         self.settings = settings;
         self.watchlist = Watchlist::new(watch);
         self.names.resume(dns);
