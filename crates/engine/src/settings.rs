@@ -20,9 +20,10 @@ pub struct Settings {
     pub min_peers: u32,
     /// Least share of a baseline that must be known (not silent, not resynchronising). 0.60.
     pub min_known: f64,
-    /// Fewest peer ASes for a baseline that is inferred from their withdrawals. 20.
+    /// Fewest peer ASes for a baseline that is inferred from their withdrawals. 20. A held one of this size replaces it …
     pub inferred_min_peers: u32,
-    /// … and the least share of all full-feed peer ASes of that family. 0.60.
+    /// … and the least share of all full-feed peer ASes of that family. 0.60. … and so does one of `min_peers` that
+    /// covers this share of it.
     pub inferred_min_share: f64,
 
     /// Unknown becomes Normal from this visibility on. 0.80.

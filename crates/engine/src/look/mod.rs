@@ -55,6 +55,7 @@ impl Engine {
         if !self.needs_episode(row, verdict.as_ref()) {
             return Due::default();
         }
+        self.watch_dip(row, verdict.as_ref());
         let mut episode = self.open_episode(row);
         let before = self.table.entry(row).state;
         let mut state = before;
@@ -67,6 +68,7 @@ impl Engine {
         );
         for edge in &step.edges {
             self.tell(row, edge, &episode, count);
+            self.share_with_origin(row, edge, &episode);
         }
         self.close_episode(row, state, episode);
         let gone = state == State::Gone && before != State::Gone;
@@ -76,6 +78,17 @@ impl Engine {
         Due {
             at: step.due,
             settled: gone || state == State::Normal && before != State::Normal,
+        }
+    }
+
+    /// A watched prefix that is low for long enough is told of before it is Partial or Out.
+    fn watch_dip(&mut self, row: Row, verdict: Option<&Verdict>) {
+        let entry = self.table.entry(row);
+        if entry.interest == Interest::Watched {
+            let falling = verdict.map(|verdict| verdict.tally.falling());
+            self.incidents
+                .dips
+                .observe(&self.settings, entry.prefix, falling, self.now);
         }
     }
 

@@ -30,7 +30,11 @@ impl Engine {
         let enough = held >= self.settings.min_peers;
         let may_infer = !enough || entry.inferred;
         let heard = if may_infer { self.infer(row) } else { None };
-        let covers = |heard: u32| f64::from(held) >= self.settings.inferred_min_share * f64::from(heard);
+        // Proof beats inference once it covers most of what is inferred, or is as large as an inference has to be.
+        let covers = |heard: u32| {
+            held >= self.settings.inferred_min_peers
+                || f64::from(held) >= self.settings.inferred_min_share * f64::from(heard)
+        };
         let baseline = match heard {
             Some(heard) if !enough || !covers(heard) => Baseline::Inferred,
             _ if enough => Baseline::Held,
