@@ -1,7 +1,7 @@
 # Each target is one script in scripts/. `make` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test run bench lint fmt build libchdb fuzz-build lab-capture clean
+.PHONY: help demo test run bench lint fmt build libchdb fuzz-build lab-capture count clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ fuzz-build: ## build the fuzz targets
 lab-capture: ## make examples/lab-capture again with real routing daemons (root, 13 minutes)
 	@scripts/setup.sh lab
 	@scripts/lab-capture.py
+
+count: ## count the outages of the real day again, without netfault (bgpdump, python3; two minutes)
+	@scripts/independent-count.py $(or $(NETFAULT_SHARED_DATA),../shared/data)/route-views2-20080224 \
+		> tests/truth/route-views2-20080224.count.csv
 
 clean: ## remove what was built
 	@cargo clean
