@@ -1,7 +1,7 @@
 //! Brings one input into the peers and the table. Nothing is decided here; rows that changed are touched.
 
 use netfault_model::{
-    Announcement, Family, Gap, Input, Nlri, Output, Peer, RibRoute, SessionState, Time, Update,
+    Announcement, Family, Gap, Input, Nlri, Output, Peer, RibRoute, SessionState, State, Time, Update,
 };
 
 use crate::Engine;
@@ -238,6 +238,9 @@ impl Engine {
     /// An origin that is watched makes its prefixes watched.
     fn origin_changed(&mut self, row: Row) {
         let entry = self.table.entry(row);
+        if entry.state == State::Normal {
+            self.origins.join(row, entry.prefix, entry.origin(), self.now);
+        }
         if entry.interest == Interest::Watched {
             return;
         }
@@ -260,6 +263,7 @@ impl Engine {
             // The rows are looked at from the time of the dump on, so there has to be such an instant.
             self.seeded_at = route.at;
             self.order.hold(Input::Tick(route.at), route.at);
+            self.origins.seeded();
         }
         let new_session = self.peers.count();
         let Some(slot) = self.session(&route.peer) else {

@@ -96,15 +96,15 @@ impl Engine {
     pub fn new(settings: Settings, dns: dns::DnsSettings, watch: Watch) -> Self {
         Engine {
             order: Order::new(settings.window_ms.min(3_600_000) as i64 * 1000),
-            watchlist: Watchlist::new(watch),
             notables: notables::Notables::new(&settings),
+            origins: origins::Origins::new(&settings, &watch),
+            watchlist: Watchlist::new(watch),
             settings,
             peers: Peers::default(),
             table: Table::default(),
             deadlines: Deadlines::default(),
             alarms: Alarms::default(),
             names: dns::Names::new(dns),
-            origins: Default::default(),
             incidents: Default::default(),
             now: Time::MIN,
             touched: Vec::new(),
@@ -116,6 +116,16 @@ impl Engine {
             named: Vec::new(),
             stats: Stats::default(),
         }
+    }
+
+    /// Knows which country a prefix is of, so that countries are subjects too. Of a new engine, or of one resumed.
+    pub fn with_countries(mut self, countries: origins::Countries) -> Self {
+        let countries = std::sync::Arc::new(countries);
+        let table = &self.table;
+        self.origins
+            .set_countries(countries.clone(), |row| table.entry(row).prefix);
+        self.incidents.set_countries(countries);
+        self
     }
 
     /// Takes one input, and appends to `out` what is settled by it, ordered by (at, kind, subject).

@@ -66,4 +66,11 @@ impl Engine {
         let marks = self.table.entry_mut(row).marks_mut();
         bits::slots(&voters).for_each(|voter| marks.young.add(voter, now, width));
     }
+
+    /// Somebody has told more versions of these incidents than this engine knows of; it goes on behind them.
+    pub fn raise_versions(&mut self, versions: impl IntoIterator<Item = (netfault_model::Id, u32)>) {
+        for (id, version) in versions {
+            self.incidents.raise_version(id, version);
+        }
+    }
 }

@@ -31,7 +31,10 @@ fn shift(output: Output, by: i64) -> Output {
             t.first_evidence_at = t.first_evidence_at.plus_micros(by);
             if let Some(evidence) = &mut t.evidence {
                 evidence.since = evidence.since.map(|since| since.plus_micros(by));
-                evidence.lost.iter_mut().for_each(|lost| lost.at = lost.at.plus_micros(by));
+                evidence
+                    .lost
+                    .iter_mut()
+                    .for_each(|lost| lost.at = lost.at.plus_micros(by));
             }
             Output::Transition(t)
         }

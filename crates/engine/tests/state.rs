@@ -11,7 +11,10 @@ use streams::{Said, play, said, settings, stream, watch};
 fn saved_and_loaded(engine: &Engine) -> Engine {
     let bytes = postcard::to_stdvec(engine).expect("an engine can be saved");
     let loaded: Result<Engine, _> = postcard::from_bytes(&bytes);
-    loaded.map_err(|error| error.to_string()).expect("and loaded").resume(settings(), DnsSettings::default(), watch())
+    loaded
+        .map_err(|error| error.to_string())
+        .expect("and loaded")
+        .resume(settings(), DnsSettings::default(), watch())
 }
 
 proptest! {
@@ -40,11 +43,29 @@ proptest! {
 fn the_format_of_a_state_changes_only_with_its_version() {
     let (mut engine, mut out) = (streams::engine(), Vec::new());
     let said = [
-        Said::Many { after: 0, from: 0, peers: 12, prefix: 0, announce: true, apart: 7000 },
+        Said::Many {
+            after: 0,
+            from: 0,
+            peers: 12,
+            prefix: 0,
+            announce: true,
+            apart: 7000,
+        },
         Said::Pause { after: 90_000_000 },
-        Said::Many { after: 0, from: 0, peers: 11, prefix: 0, announce: false, apart: 7000 },
+        Said::Many {
+            after: 0,
+            from: 0,
+            peers: 11,
+            prefix: 0,
+            announce: false,
+            apart: 7000,
+        },
         Said::Pause { after: 90_000_000 },
-        Said::Session { after: 0, peer: 3, up: false },
+        Said::Session {
+            after: 0,
+            peer: 3,
+            up: false,
+        },
     ];
     for input in stream(&said, 0) {
         engine.push(input, &mut out);
@@ -53,5 +74,8 @@ fn the_format_of_a_state_changes_only_with_its_version() {
     assert!(out.iter().any(|output| matches!(output, Output::Transition(_))));
     let bytes = postcard::to_stdvec(&engine).unwrap();
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!((STATE_VERSION, Id::of(&[&hex]).to_string().as_str()), (1, "pinned at the end of the work on issue 3"));
+    assert_eq!(
+        (STATE_VERSION, Id::of(&[&hex]).to_string().as_str()),
+        (1, "pinned at the end of the work on issue 3")
+    );
 }

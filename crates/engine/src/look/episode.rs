@@ -38,6 +38,7 @@ impl Engine {
         };
         let episode = Episode::new(self.now, self.table.entry(row).origin());
         self.tell(row, &edge, &episode, Some(count));
+        self.share_with_origin(row, &edge, &episode);
         if self.table.entry(row).interest != Interest::Watched {
             self.active.remove(&row);
         }

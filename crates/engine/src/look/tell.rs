@@ -6,6 +6,7 @@ use netfault_model::{Baseline, Output, Rule, State, Subject, Transition};
 
 use super::votes::Count;
 use crate::Engine;
+use crate::origins;
 use crate::prefix::{Edge, Episode};
 use crate::table::{Interest, Row};
 
@@ -23,6 +24,23 @@ impl Engine {
         }
         let transition = self.transition(row, edge, episode, count, watched);
         self.pending.push(Output::Transition(Box::new(transition)));
+    }
+
+    /// Tells the origin of the prefix of it, whether it is written down or not.
+    pub(super) fn share_with_origin(&mut self, row: Row, edge: &Edge, episode: &Episode) {
+        let entry = self.table.entry(row);
+        self.origins.edge(origins::Step {
+            row,
+            prefix: entry.prefix,
+            origin: episode.origin,
+            to: edge.to,
+            at: self.now,
+            first_evidence: episode.first_evidence.min(self.now),
+            inferred: entry.inferred,
+        });
+        if edge.to == State::Normal {
+            self.origins.join(row, entry.prefix, entry.origin(), self.now);
+        }
     }
 
     fn transition(
@@ -86,7 +104,9 @@ pub(crate) fn subject_order(a: &Output, b: &Output) -> Ordering {
     match (a, b) {
         // Several edges of one subject stay in their order: the sort is stable.
         (Output::Transition(a), Output::Transition(b)) => a.subject.cmp(&b.subject),
-        (Output::Incident(a), Output::Incident(b)) => (a.id, a.version).cmp(&(b.id, b.version)),
+        (Output::Incident(a), Output::Incident(b)) => {
+            (&a.subject, a.first_evidence_at, a.id).cmp(&(&b.subject, b.first_evidence_at, b.id))
+        }
         (Output::Notable(a), Output::Notable(b)) => {
             (a.what, &a.subject, a.id).cmp(&(b.what, &b.subject, b.id))
         }

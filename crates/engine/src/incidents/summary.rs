@@ -1,0 +1,136 @@
+//! An incident in one sentence.
+
+use std::collections::BTreeMap;
+
+use netfault_model::{Family, Incident, IncidentState, Share, State, Subject, Time};
+
+use super::part::{Key, Part};
+use super::severity::is_down;
+
+pub fn of(incident: &Incident, parts: &BTreeMap<Key, Part>) -> String {
+    let part = parts.get(&Key::of(&incident.subject));
+    let what = subject(&incident.subject);
+    match incident.state {
+        IncidentState::Merged => match incident.merged_into {
+            Some(id) => format!("{what}: part of incident {id}"),
+            None => what,
+        },
+        IncidentState::Resolved => {
+            let lasted = lasted(
+                incident.first_evidence_at,
+                incident.cleared_at.unwrap_or(incident.at),
+            );
+            let lost = match incident.prefixes {
+                0 | 1 => String::new(),
+                many => format!(" of {many} prefixes"),
+            };
+            let accepted = parts.values().any(|part| part.state == State::Gone);
+            let over = if accepted {
+                "lost for so long that it is accepted"
+            } else {
+                "back"
+            };
+            format!("{what} is {over}{lost}, after {lasted}")
+        }
+        IncidentState::Open | IncidentState::Update => {
+            let flapping = if incident.flapping { ", and it flaps" } else { "" };
+            format!("{}{flapping}", present(incident, part, &what))
+        }
+    }
+}
+
+fn present(incident: &Incident, part: Option<&Part>, what: &str) -> String {
+    let share = part.filter(|part| !part.is_settled()).and_then(|part| part.share);
+    match (&incident.subject, part) {
+        (Subject::Prefix { .. }, Some(part)) if is_down(part.state) => {
+            let (lost, all) = part.lost;
+            format!(
+                "{what} is {}: {lost} of {all} peer ASes lost it",
+                state(part.state)
+            )
+        }
+        (Subject::Name { .. }, Some(part)) if is_down(part.state) && part.lost.1 > 0 => {
+            let (lost, all) = part.lost;
+            format!(
+                "{what} is {}: {lost} of {all} servers do not answer",
+                state(part.state)
+            )
+        }
+        (Subject::Origin { .. }, Some(part)) if share.is_some() && part.state != State::Normal => {
+            let gone = share.map(gone).unwrap_or_default();
+            format!(
+                "{what} is {}: it lost {gone}; {}",
+                state(part.state),
+                counts(incident)
+            )
+        }
+        (Subject::Country { .. }, Some(part)) if share.is_some() => {
+            let gone = share.map(gone).unwrap_or_default();
+            format!(
+                "{what} is {}: it lost {gone}; {}",
+                state(part.state),
+                counts(incident)
+            )
+        }
+        (Subject::Origin { .. }, _) => format!("{what} lost some of its prefixes: {}", counts(incident)),
+        (_, Some(part)) => format!("{what} is {}", state(part.state)),
+        (_, None) => format!("{what}: {}", counts(incident)),
+    }
+}
+
+fn counts(incident: &Incident) -> String {
+    format!(
+        "{} of {} prefixes are out or partly out",
+        incident.prefixes_down, incident.prefixes
+    )
+}
+
+fn gone(share: Share) -> String {
+    let unit = match share.family {
+        Family::V4 => "/24s",
+        Family::V6 => "/48s",
+    };
+    let origins = match (share.origins_down, share.origins) {
+        (Some(down), Some(all)) => format!(" ({down} of {all} origins)"),
+        _ => String::new(),
+    };
+    format!(
+        "{} of {} known prefixes, {:.0} of {:.0} {unit}{origins}",
+        share.prefixes_down, share.prefixes, share.space_down, share.space
+    )
+}
+
+fn subject(subject: &Subject) -> String {
+    match subject {
+        Subject::Prefix {
+            prefix,
+            origin: Some(origin),
+        } => format!("{prefix} ({origin})"),
+        Subject::Prefix { prefix, origin: None } => prefix.to_string(),
+        Subject::Name { name } => name.clone(),
+        Subject::Origin { origin } => origin.to_string(),
+        Subject::Country { country } => format!("country {country}"),
+    }
+}
+
+fn state(state: State) -> &'static str {
+    match state {
+        State::Unknown => "unknown",
+        State::Normal | State::Ok => "back",
+        State::Degrading => "degrading",
+        State::Degraded => "degraded",
+        State::Partial => "partly out",
+        State::Out => "out",
+        State::Recovering => "recovering",
+        State::Gone => "gone",
+    }
+}
+
+fn lasted(from: Time, to: Time) -> String {
+    let seconds = to.since(from).max(0) / 1_000_000;
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes} min"),
+    }
+}
