@@ -47,7 +47,7 @@ pub struct Closed {
 
 impl Alerts {
     /// Opens the outbox of each receiver under `folder` and starts its task, which first sends what an
-    /// earlier run left. Also returns what is open at the receivers, for [`crate::from_transition`].
+    /// earlier run left. Also returns what is open at the receivers, for [`crate::from_incident`].
     ///
     /// Must be called inside a tokio runtime.
     pub fn start(receivers: Vec<Receiver>, folder: &Path) -> Result<(Self, Open), OutboxError> {
@@ -172,7 +172,7 @@ pub async fn test(receiver: &Receiver, now: Time) -> Result<(), Failure> {
             text: String::new(),
             started_at: now,
             at: now,
-            details: None,
+            incident: None,
         };
         lane::deliver(&receiver.to, &poster, &notice).await?;
     }

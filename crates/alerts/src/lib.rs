@@ -1,11 +1,11 @@
-//! Alerts: transitions in, messages to people out.
+//! Alerts: incidents in, messages to people out.
 //!
-//! [`notices`] decides, without I/O: which transition opens an alert and which one resolves it. [`Alerts`]
+//! [`notices`] decides, without I/O: which version of an incident opens an alert and which one resolves it. [`Alerts`]
 //! delivers: one task per receiver, each with its own outbox on disk, so that a dead receiver holds up
 //! nothing but itself and a restart forgets nothing.
 //!
-//! * [`notice`] what is delivered: one notice per outage, open or resolved, with a derived id
-//! * [`notices`] transition → notice, pure
+//! * [`notice`] what is delivered: one notice per incident, open or resolved, with its id
+//! * [`notices`] incident → notice, pure
 //! * [`receiver`] who is told: as the configuration says it
 //! * [`outbox`] what is not delivered yet, and what is open at the receiver, on disk
 //! * [`lane`] the task of one receiver
@@ -28,7 +28,7 @@ mod webhook;
 pub use deliver::{Alerts, Closed, test};
 pub use lane::Counts;
 pub use notice::{Notice, NoticeState};
-pub use notices::{Open, from_transition};
+pub use notices::{Open, Policy, decides, from_incident, notice_id};
 pub use outbox::OutboxError;
 pub use receiver::{Receiver, Secret, To, Webhook};
 pub use webhook::Failure;

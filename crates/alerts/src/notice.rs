@@ -1,10 +1,9 @@
-//! What is delivered: one notice per outage, first open, then resolved.
+//! What is delivered: one notice per incident, first open, then resolved.
 
 use std::fmt;
 
-use netfault_model::{Subject, Time, Transition};
+use netfault_model::{Incident, Subject, Time};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -25,10 +24,11 @@ impl NoticeState {
 /// One alert in one of its states. The data of the webhook's event; fields are added, never changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Notice {
-    /// 32 hex digits, the same for the open and the resolve, and the same again in a replay.
+    /// That of the incident (16 hex digits), with `-2`, `-3` … where it opened again; the same for the open and the
+    /// resolve, and the same again in a replay.
     pub id: String,
     pub state: NoticeState,
-    /// 1 (note) to 5 (a watched name is out).
+    /// 1 (note) to 5 (a country or a watched name is out).
     pub severity: u8,
     /// `None`: netfault itself (a test, later its own health).
     pub subject: Option<Subject>,
@@ -40,26 +40,9 @@ pub struct Notice {
     pub started_at: Time,
     /// When this state was decided.
     pub at: Time,
-    /// The transition that decided.
-    pub details: Option<Transition>,
-}
-
-/// The id of the alert about `subject` that began at `first_evidence_at`.
-///
-/// Derived, never random: the same outage has the same id live, in a replay and after a restart. The
-/// origin of a prefix is no part of it, because it may be learnt only later.
-pub fn id(kind: &str, subject: &Subject, first_evidence_at: Time) -> String {
-    let mut hash = Sha256::new();
-    hash.update(kind.as_bytes());
-    hash.update([0]);
-    let (type_, what) = subject.key();
-    hash.update(format!("{type_}\0{what}"));
-    hash.update(first_evidence_at.micros().to_be_bytes());
-    hash.finalize()
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    /// The version of the incident that decided, with at most 100 of its parts. Absent for a test.
+    #[serde(default)]
+    pub incident: Option<Box<Incident>>,
 }
 
 /// One line, as the stdout receiver prints it.
@@ -89,31 +72,6 @@ pub(crate) fn second(at: Time) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_id_is_derived_from_the_outage_and_nothing_else() {
-        let prefix = "192.0.2.0/24".parse().unwrap();
-        let t = Time::from_secs(1_203_818_473);
-        let known = Subject::Prefix {
-            prefix,
-            origin: Some(netfault_model::Asn(64500)),
-        };
-        let unknown = Subject::Prefix { prefix, origin: None };
-        assert_eq!(id("outage", &known, t), id("outage", &unknown, t));
-        assert_ne!(id("outage", &known, t), id("outage", &known, t.plus_micros(1)));
-        assert_ne!(
-            id("outage", &known, t),
-            id(
-                "outage",
-                &Subject::Name {
-                    name: "192.0.2.0/24".into()
-                },
-                t
-            )
-        );
-        // Pinned: receivers keep these ids, so a change would orphan every alert that is open.
-        assert_eq!(id("outage", &known, t), "ddba1cf485e934f6ef7d758a74dd4644");
-    }
 
     #[test]
     fn a_moment_is_read_to_the_second() {

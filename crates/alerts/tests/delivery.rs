@@ -21,7 +21,7 @@ fn notice(id: &str, state: NoticeState) -> Notice {
         text: String::new(),
         started_at: Time::from_secs(1_700_000_000),
         at: Time::from_secs(1_700_000_060),
-        details: None,
+        incident: None,
     }
 }
 

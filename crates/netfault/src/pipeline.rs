@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use netfault_alerts::{Notice, Open};
+use netfault_alerts::{Notice, Open, Policy};
 use netfault_engine::{Engine, Watchlist};
-use netfault_model::{Arrival, Input, Output, Subject, Time, Transition};
+use netfault_model::{Arrival, Incident, IncidentState, Input, Output, Time};
 use netfault_store::Writer;
 
 use crate::config::{Config, Updates};
@@ -18,7 +18,11 @@ pub struct Sinks<W: Write> {
     pub printer: Option<EventWriter<W>>,
     pub recorder: Option<Recorder>,
     pub notifier: Option<Notifier>,
+    /// Sees every output before the others do.
+    pub observer: Option<Observer>,
 }
+
+pub type Observer = Box<dyn FnMut(&Output) + Send>;
 
 /// Rows for ClickHouse.
 pub struct Recorder {
@@ -28,8 +32,9 @@ pub struct Recorder {
     pub watchlist: Watchlist,
 }
 
-/// Turns transitions into notices, and hands them over.
+/// Turns incidents into notices, and hands them over.
 pub struct Notifier {
+    pub policy: Policy,
     pub open: Open,
     pub send: Box<dyn FnMut(Vec<Notice>) + Send>,
 }
@@ -42,6 +47,9 @@ pub struct Counts {
     pub probes: u64,
     pub gaps: u64,
     pub transitions: u64,
+    pub incidents: u64,
+    /// Inputs before the time that was asked for.
+    pub learnt: u64,
     pub first: Option<Time>,
     pub last: Option<Time>,
 }
@@ -53,6 +61,10 @@ pub struct Pipeline<W: Write> {
     pub counts: Counts,
     /// The reader of standard output is still there.
     heard: bool,
+    /// What is said of earlier times is neither printed nor stored.
+    silent_before: Time,
+    /// What was delivered since it was last taken, while somebody wants to know.
+    memory: Option<Vec<Output>>,
 }
 
 impl<W: Write> Pipeline<W> {
@@ -68,7 +80,14 @@ impl<W: Write> Pipeline<W> {
             outputs: Vec::new(),
             counts: Counts::default(),
             heard: true,
+            silent_before: Time::MIN,
+            memory: None,
         }
+    }
+
+    /// Inputs before `at` are only learnt from: nothing of them, and nothing said of their time, reaches a sink.
+    pub fn be_silent_before(&mut self, at: Time) {
+        self.silent_before = at;
     }
 
     /// The engine, to be saved.
@@ -85,6 +104,23 @@ impl<W: Write> Pipeline<W> {
         );
     }
 
+    /// Goes on with another engine, which has seen what this one missed.
+    pub fn replace(&mut self, engine: Engine) {
+        self.engine = engine;
+    }
+
+    /// Tells what no engine says by itself.
+    pub fn tell(&mut self, outputs: impl IntoIterator<Item = Output>) -> Result<()> {
+        self.outputs.extend(outputs);
+        self.deliver()
+    }
+
+    /// What was delivered since the last call; from now on it is kept only if `wanted`.
+    pub fn remember(&mut self, wanted: bool) -> Vec<Output> {
+        let memory = if wanted { Some(Vec::new()) } else { None };
+        std::mem::replace(&mut self.memory, memory).unwrap_or_default()
+    }
+
     /// Takes inputs in arrival order. False if nobody listens any more.
     pub fn take(&mut self, inputs: impl IntoIterator<Item = Input>) -> Result<bool> {
         self.push(inputs);
@@ -95,19 +131,27 @@ impl<W: Write> Pipeline<W> {
     /// The first half of [`take`](Self::take): inputs into the engine, nobody is told yet.
     pub fn push(&mut self, inputs: impl IntoIterator<Item = Input>) {
         for input in inputs {
-            self.count(&input);
+            let is_warm_up = input.at() < self.silent_before;
+            if is_warm_up {
+                self.counts.learnt += 1;
+            } else {
+                self.count(&input);
+            }
             if let Some(recorder) = &self.sinks.recorder {
-                recorder.input(&input);
+                match is_warm_up {
+                    true => recorder.skip(&input),
+                    false => recorder.input(&input),
+                }
             }
             self.engine.push(input, &mut self.outputs);
         }
     }
 
-    /// A transition waits for [`deliver`](Self::deliver).
+    /// A decision waits for [`deliver`](Self::deliver).
     pub fn has_decided(&self) -> bool {
         self.outputs
             .iter()
-            .any(|output| matches!(output, Output::Transition(_)))
+            .any(|output| matches!(output, Output::Transition(_) | Output::Incident(_)))
     }
 
     /// Takes inputs of an earlier run: the engine learns from them again, and says nothing to people. Rows are
@@ -126,8 +170,8 @@ impl<W: Write> Pipeline<W> {
             if let Some(recorder) = self.sinks.recorder.as_ref().filter(|_| to_store) {
                 recorder.output(&output);
             }
-            if let Output::Transition(transition) = output {
-                past.note(*transition);
+            if let (Output::Incident(incident), Some(notifier)) = (output, &self.sinks.notifier) {
+                past.note(*incident, notifier);
             }
         }
     }
@@ -148,7 +192,9 @@ impl<W: Write> Pipeline<W> {
         let notices: Vec<Notice> = past
             .latest
             .values()
-            .filter_map(|transition| netfault_alerts::from_transition(transition, &mut notifier.open))
+            .filter_map(|incident| {
+                netfault_alerts::from_incident(incident, notifier.policy, &mut notifier.open)
+            })
             .collect();
         if !notices.is_empty() {
             tracing::info!(
@@ -226,17 +272,26 @@ impl<W: Write> Pipeline<W> {
     /// The second half of [`take`](Self::take): what was decided goes to the sinks.
     pub fn deliver(&mut self) -> Result<()> {
         let mut notices = Vec::new();
+        self.outputs.retain(|output| output.at() >= self.silent_before);
+        if let Some(memory) = &mut self.memory {
+            memory.extend_from_slice(&self.outputs);
+        }
         for output in self.outputs.drain(..) {
             match &output {
                 Output::Transition(_) => self.counts.transitions += 1,
                 Output::Gap(_) => self.counts.gaps += 1,
-                Output::Feed(_) | Output::Incident(_) | Output::Notable(_) => {}
+                Output::Incident(incident) => self.counts.incidents += u64::from(incident.version == 1),
+                Output::Feed(_) | Output::Notable(_) => {}
+            }
+            if let Some(observer) = &mut self.sinks.observer {
+                observer(&output);
             }
             if let Some(recorder) = &self.sinks.recorder {
                 recorder.output(&output);
             }
-            if let (Some(notifier), Output::Transition(transition)) = (&mut self.sinks.notifier, &output) {
-                notices.extend(netfault_alerts::from_transition(transition, &mut notifier.open));
+            if let (Some(notifier), Output::Incident(incident)) = (&mut self.sinks.notifier, &output) {
+                let (policy, open) = (notifier.policy, &mut notifier.open);
+                notices.extend(netfault_alerts::from_incident(incident, policy, open));
             }
             if let Some(printer) = self.sinks.printer.as_mut().filter(|_| self.heard) {
                 self.heard = quiet_pipe(printer.write(&output)).map_err(unwritable)?;
@@ -249,26 +304,22 @@ impl<W: Write> Pipeline<W> {
     }
 }
 
-/// What an earlier run said, as far as alerts need it: the last transition of each subject that opened an alert
-/// or resolved one.
+/// What an earlier run said, as far as alerts need it: of each alert the last version of its incident that opens or
+/// ends it. What was delivered then is known to [`Open`], which is on disk.
 #[derive(Default)]
 pub struct Past {
-    open: Open,
-    latest: BTreeMap<String, Transition>,
+    latest: BTreeMap<String, Incident>,
 }
 
 impl Past {
-    fn note(&mut self, transition: Transition) {
-        if netfault_alerts::from_transition(&transition, &mut self.open).is_none() {
-            return;
+    fn note(&mut self, incident: Incident, notifier: &Notifier) {
+        let id = netfault_alerts::notice_id(&incident);
+        let is_over = matches!(incident.state, IncidentState::Resolved | IncidentState::Merged);
+        // Most incidents are nobody's alert; their end needs no memory.
+        let is_known = self.latest.contains_key(&id) || notifier.open.has(&id);
+        if netfault_alerts::decides(&incident, notifier.policy) && (is_known || !is_over) {
+            self.latest.insert(id, incident);
         }
-        // The origin is no part of it: it may be learnt while the alert is open.
-        let subject = match &transition.subject {
-            Subject::Prefix { prefix, .. } => prefix.to_string(),
-            Subject::Name { name } => name.clone(),
-            other => other.key().1,
-        };
-        self.latest.insert(subject, transition);
     }
 }
 
@@ -318,7 +369,8 @@ impl Recorder {
         match output {
             Output::Transition(transition) => self.writer.transition(transition),
             Output::Feed(feed) => self.writer.feed(feed),
-            Output::Incident(_) | Output::Notable(_) => {}
+            Output::Incident(incident) => self.writer.incident(incident),
+            Output::Notable(notable) => self.writer.notable(notable),
             Output::Gap(gap) => self.writer.gap(gap),
         }
     }

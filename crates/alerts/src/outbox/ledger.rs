@@ -202,7 +202,7 @@ pub(crate) mod tests {
             text: String::new(),
             started_at: Time::from_secs(1),
             at: Time::from_secs(2),
-            details: None,
+            incident: None,
         }
     }
 

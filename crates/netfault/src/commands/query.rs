@@ -37,6 +37,7 @@ pub async fn query(command: QueryCommand, format: Format) -> Result<ExitCode> {
                 "no prefix was withdrawn in that span",
             )
         }
+        QueryCommand::Incidents(args) => super::incidents::list(args, format).await,
         QueryCommand::Dns { config, name, span } => {
             let filter = DnsFailureFilter {
                 name,
@@ -50,7 +51,7 @@ pub async fn query(command: QueryCommand, format: Format) -> Result<ExitCode> {
     }
 }
 
-async fn ask<T>(
+pub async fn ask<T>(
     config: &ConfigArg,
     question: impl AsyncFnOnce(Client) -> Result<Vec<T>, netfault_store::StoreError>,
 ) -> Result<Vec<T>> {
@@ -64,7 +65,12 @@ async fn ask<T>(
     answer
 }
 
-fn print<T: Serialize>(format: Format, rows: &[T], columns: Vec<Column>, nothing: &str) -> Result<ExitCode> {
+pub fn print<T: Serialize>(
+    format: Format,
+    rows: &[T],
+    columns: Vec<Column>,
+    nothing: &str,
+) -> Result<ExitCode> {
     if rows.is_empty() && format == Format::Table {
         eprintln!("{nothing}");
         return Ok(ExitCode::SUCCESS);

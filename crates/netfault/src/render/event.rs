@@ -176,6 +176,9 @@ impl<'a> From<&'a Feed> for FeedEvent<'a> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use netfault_model::{
+        Cause, Child, Family, Incident, IncidentState, Lost, Notable, NotableKind, Rule, Share,
+    };
     use std::path::Path;
 
     pub(in crate::render) fn transition() -> Transition {
@@ -203,7 +206,131 @@ pub(super) mod tests {
             watched: true,
             beacon: false,
             healed: false,
-            evidence: None,
+            evidence: Some(Box::new(evidence())),
+        }
+    }
+
+    pub(in crate::render) fn evidence() -> Evidence {
+        let lost = |asn, at: &str, inferred| Lost {
+            peer_asn: Asn(asn),
+            at: at.parse().unwrap(),
+            inferred,
+        };
+        Evidence {
+            rule: Rule::Out,
+            threshold: Some(0.2),
+            since: Some("2008-02-24T02:03:12Z".parse().unwrap()),
+            hold_s: 30,
+            lost: vec![
+                lost(64501, "2008-02-24T02:01:13Z", false),
+                lost(64502, "2008-02-24T02:03:12Z", true),
+            ],
+            kept: vec![Asn(64510), Asn(64511)],
+            unknown: vec![Asn(64520)],
+            zombies: vec![Asn(64511)],
+            collectors: 3,
+            one_collector: 0.5,
+            known: 0.97,
+            share: None,
+        }
+    }
+
+    pub(in crate::render) fn incident() -> Incident {
+        let at = |text: &str| text.parse().unwrap();
+        Incident {
+            id: Id(0x0123_4567_89ab_cdef),
+            version: 1,
+            state: IncidentState::Open,
+            subject: Subject::Origin { origin: Asn(12654) },
+            cause: Cause::OriginWithdrawn,
+            at: at("2008-02-24T02:03:42Z"),
+            first_evidence_at: at("2008-02-24T02:01:13Z"),
+            raised_at: at("2008-02-24T02:03:42Z"),
+            cleared_at: None,
+            confidence: 0.9,
+            baseline: Baseline::Held,
+            children: vec![
+                Child {
+                    subject: transition().subject,
+                    state: State::Out,
+                    worst: State::Out,
+                    first_evidence_at: at("2008-02-24T02:01:13Z"),
+                    cleared_at: None,
+                },
+                Child {
+                    subject: name().subject,
+                    state: State::Ok,
+                    worst: State::Partial,
+                    first_evidence_at: at("2008-02-24T02:01:20Z"),
+                    cleared_at: Some(at("2008-02-24T02:03:00Z")),
+                },
+            ],
+            severity: 3,
+            level: State::Out,
+            prefixes_down: 1,
+            prefixes: 1,
+            watched: true,
+            shown: true,
+            beacon: false,
+            flapping: false,
+            reopened: 0,
+            merged_into: None,
+            summary: "AS12654 withdrew 1 of its 1 prefixes since 02:01:13.".into(),
+        }
+    }
+
+    pub(in crate::render) fn notable() -> Notable {
+        let at = "2008-02-24T18:48:09Z".parse().unwrap();
+        Notable {
+            id: Id(9),
+            what: NotableKind::OriginChange,
+            subject: Some(Subject::Prefix {
+                prefix: "208.65.153.0/24".parse().unwrap(),
+                origin: Some(Asn(17557)),
+            }),
+            at,
+            first_evidence_at: at,
+            over: false,
+            baseline: Some(Baseline::Held),
+            old_origins: vec![Asn(36561)],
+            new_origins: vec![Asn(17557)],
+            covered_by: Some("208.65.152.0/22".parse().unwrap()),
+            peers: Some(3),
+            triplet: Some([Asn(1), Asn(2), Asn(17557)]),
+            prefixes: None,
+            measured: None,
+            usual: Some(1.5),
+            watched: false,
+            summary: "AS17557 announces a part of 208.65.152.0/22 of AS36561, seen by 3 peer ASes.".into(),
+        }
+    }
+
+    pub(in crate::render) fn origin() -> Transition {
+        let share = Share {
+            family: Family::V4,
+            prefixes: 160,
+            prefixes_down: 150,
+            space: 640.0,
+            space_down: 600.0,
+            origins: None,
+            origins_down: None,
+        };
+        Transition {
+            subject: Subject::Origin { origin: Asn(19834) },
+            visibility: None,
+            peers_seen: None,
+            peers_lost: None,
+            peers_unknown: None,
+            peers_eligible: None,
+            cover: None,
+            watched: false,
+            healed: true,
+            evidence: Some(Box::new(Evidence {
+                rule: Rule::Share,
+                share: Some(share),
+                ..evidence()
+            })),
+            ..transition()
         }
     }
 
@@ -220,6 +347,7 @@ pub(super) mod tests {
             peers_eligible: None,
             baseline: None,
             cover: None,
+            evidence: None,
             finding: Some(Finding::AuthorityUnreachable),
             servers_ok: Some(0),
             servers_eligible: Some(4),
@@ -278,7 +406,32 @@ pub(super) mod tests {
             baseline: Some(Baseline::Inferred),
             cover: Some(Cover::OtherOrigin),
             watched: false,
+            evidence: None,
             ..transition()
+        };
+        let resolved = Incident {
+            state: IncidentState::Resolved,
+            version: 2,
+            cleared_at: Some(incident().at),
+            ..incident()
+        };
+        let merged = Incident {
+            state: IncidentState::Merged,
+            merged_into: Some(Id(0xfedc)),
+            subject: Subject::Country {
+                country: "PK".parse().unwrap(),
+            },
+            shown: false,
+            beacon: true,
+            ..incident()
+        };
+        let of_all = Notable {
+            what: NotableKind::Baseline,
+            subject: None,
+            over: true,
+            watched: true,
+            summary: "9 % of all prefixes have a baseline.".into(),
+            ..notable()
         };
         vec![
             Output::Gap(gap()),
@@ -288,6 +441,12 @@ pub(super) mod tests {
             Output::Transition(Box::new(unknown)),
             Output::Feed(feed()),
             Output::Feed(unpeered),
+            Output::Transition(Box::new(origin())),
+            Output::Incident(Box::new(incident())),
+            Output::Incident(Box::new(resolved)),
+            Output::Incident(Box::new(merged)),
+            Output::Notable(Box::new(notable())),
+            Output::Notable(Box::new(of_all)),
         ]
     }
 
@@ -297,12 +456,16 @@ pub(super) mod tests {
         jsonschema::validator_for(&schema).unwrap()
     }
 
-    /// The two lines that issue 2 promises, with their times filled in; what comes behind was added.
+    /// The lines that issues 2 and 3 promise, with their times filled in; what comes behind was added.
     #[test]
     fn the_promised_lines_word_for_word() {
         assert_eq!(
             event_line(&Output::Transition(Box::new(transition()))).unwrap(),
-            r#"{"v":1,"kind":"transition","subject":{"type":"prefix","prefix":"84.205.71.0/24","origin":12654},"from":"degrading","to":"out","at":"2008-02-24T02:03:42.000000Z","first_evidence_at":"2008-02-24T02:01:13.000000Z","visibility":0.18,"peers_seen":7,"peers_lost":31,"peers_unknown":0,"peers_eligible":38,"baseline":"held","cover":"none","finding":null,"servers_ok":null,"servers_eligible":null,"resolvers_ok":null,"resolvers_eligible":null,"watched":true}"#
+            r#"{"v":1,"kind":"transition","subject":{"type":"prefix","prefix":"84.205.71.0/24","origin":12654},"from":"degrading","to":"out","at":"2008-02-24T02:03:42.000000Z","first_evidence_at":"2008-02-24T02:01:13.000000Z","visibility":0.18,"peers_seen":7,"peers_lost":31,"peers_unknown":0,"peers_eligible":38,"baseline":"held","cover":"none","finding":null,"servers_ok":null,"servers_eligible":null,"resolvers_ok":null,"resolvers_eligible":null,"watched":true,"id":"IDIDID","beacon":false,"healed":false,"evidence":{"rule":"out","threshold":0.2,"since":"2008-02-24T02:03:12.000000Z","hold_s":30,"lost":[{"peer_asn":64501,"at":"2008-02-24T02:01:13.000000Z","inferred":false},{"peer_asn":64502,"at":"2008-02-24T02:03:12.000000Z","inferred":true}],"kept":[64510,64511],"unknown":[64520],"zombies":[64511],"collectors":3,"one_collector":0.5,"known":0.97,"share":null}}"#
+        );
+        assert_eq!(
+            event_line(&Output::Incident(Box::new(incident()))).unwrap(),
+            r#"{"v":1,"kind":"incident","id":"0123456789abcdef","version":1,"state":"open","subject":{"type":"origin","origin":12654},"cause":"origin_withdrawn","at":"2008-02-24T02:03:42.000000Z","first_evidence_at":"2008-02-24T02:01:13.000000Z","raised_at":"2008-02-24T02:03:42.000000Z","cleared_at":null,"confidence":0.9,"baseline":"held","children":[{"subject":{"type":"prefix","prefix":"84.205.71.0/24","origin":12654},"state":"out","worst":"out","first_evidence_at":"2008-02-24T02:01:13.000000Z","cleared_at":null},{"subject":{"type":"name","name":"www.example.com"},"state":"ok","worst":"partial","first_evidence_at":"2008-02-24T02:01:20.000000Z","cleared_at":"2008-02-24T02:03:00.000000Z"}],"severity":3,"level":"out","prefixes_down":1,"prefixes":1,"watched":true,"shown":true,"beacon":false,"flapping":false,"reopened":0,"merged_into":null,"summary":"AS12654 withdrew 1 of its 1 prefixes since 02:01:13."}"#
         );
         assert_eq!(
             event_line(&Output::Gap(gap())).unwrap(),
@@ -328,6 +491,7 @@ pub(super) mod tests {
     fn the_examples_of_the_issue_are_valid() {
         let validator = validator();
         for line in [
+            r#"{"v":1,"kind":"incident","id":"0123456789abcdef","version":1,"state":"open","subject":{"type":"origin","origin":19834},"cause":"origin_withdrawn","at":"2008-02-24T02:03:42.000000Z","first_evidence_at":"2008-02-24T02:03:42.000000Z","raised_at":"2008-02-24T02:03:42.000000Z","cleared_at":null,"confidence":0.9,"baseline":"held","children":[]}"#,
             r#"{"v":1,"kind":"transition","subject":{"type":"prefix","prefix":"84.205.71.0/24","origin":12654},"from":"degrading","to":"out","at":"2008-02-24T02:03:42.000000Z","first_evidence_at":"2008-02-24T02:01:13.000000Z","visibility":0.18,"peers_seen":7,"peers_lost":31,"peers_unknown":0,"peers_eligible":38,"baseline":"held","cover":"none"}"#,
             r#"{"v":1,"kind":"gap","at":"2008-02-24T02:00:00.000000Z","source":"mrt","collector":"route-views2","peer":null,"from":"2008-02-24T02:00:00.000000Z","to":"2008-02-24T02:00:01.000000Z","offset":15024,"reason":"bad record length","lost":null}"#,
         ] {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use netfault_model::Output;
+use netfault_model::{Output, Subject};
 use serde_json::Value;
 
 use super::event::event_line;
@@ -11,7 +11,7 @@ use super::style::Style;
 use super::{Format, rows};
 
 /// The columns of the CSV form: all kinds in one table, empty where a field does not apply.
-const COLUMNS: [&str; 28] = [
+const COLUMNS: [&str; 67] = [
     "kind",
     "at",
     "subject",
@@ -40,6 +40,45 @@ const COLUMNS: [&str; 28] = [
     "offset",
     "reason",
     "lost",
+    "id",
+    "beacon",
+    "healed",
+    "rule",
+    "threshold",
+    "since",
+    "hold_s",
+    "lost_by",
+    "kept_by",
+    "unknown_at",
+    "zombies",
+    "collectors",
+    "one_collector",
+    "known",
+    "share",
+    "version",
+    "cause",
+    "raised_at",
+    "cleared_at",
+    "confidence",
+    "children",
+    "severity",
+    "level",
+    "prefixes_down",
+    "prefixes",
+    "shown",
+    "flapping",
+    "reopened",
+    "merged_into",
+    "what",
+    "over",
+    "old_origins",
+    "new_origins",
+    "covered_by",
+    "peers",
+    "triplet",
+    "measured",
+    "usual",
+    "summary",
 ];
 
 /// Buffering is the caller's choice: it hands in a `BufWriter` for a replay, standard output for a service.
@@ -104,13 +143,60 @@ impl<W: Write> EventWriter<W> {
 /// The fields of the JSON, flattened.
 fn record(output: &Output) -> io::Result<[String; COLUMNS.len()]> {
     let json: Value = serde_json::from_str(&event_line(output)?)?;
-    Ok(COLUMNS.map(|column| match (column, output) {
-        ("subject", Output::Transition(transition)) => transition.subject.key().1,
-        ("origin", _) => rows::plain(&json["subject"]["origin"]),
-        ("peer_addr", _) => rows::plain(&json["peer"]["addr"]),
-        ("peer_asn", _) => rows::plain(&json["peer"]["asn"]),
-        (column, _) => rows::plain(&json[column]),
+    let (peer, evidence) = (&json["peer"], &json["evidence"]);
+    let subject = subject_of(output).map_or(String::new(), |subject| subject.key().1);
+    Ok(COLUMNS.map(|column| match column {
+        "subject" => subject.clone(),
+        "origin" => rows::plain(&json["subject"]["origin"]),
+        "peer_addr" => rows::plain(&peer["addr"]),
+        "peer_asn" => rows::plain(&peer["asn"]),
+        "lost_by" => each(&evidence["lost"], |lost| {
+            format!("{}@{}", rows::plain(&lost["peer_asn"]), rows::plain(&lost["at"]))
+        }),
+        "kept_by" => rows::plain(&evidence["kept"]),
+        "unknown_at" => rows::plain(&evidence["unknown"]),
+        "children" => each(&json["children"], child),
+        column if EVIDENCE.contains(&column) => rows::plain(&evidence[column]),
+        column => rows::plain(&json[column]),
     }))
+}
+
+/// Fields of the evidence that have a column of their own.
+const EVIDENCE: [&str; 9] = [
+    "rule",
+    "threshold",
+    "since",
+    "hold_s",
+    "zombies",
+    "collectors",
+    "one_collector",
+    "known",
+    "share",
+];
+
+fn subject_of(output: &Output) -> Option<&Subject> {
+    match output {
+        Output::Transition(transition) => Some(&transition.subject),
+        Output::Incident(incident) => Some(&incident.subject),
+        Output::Notable(notable) => notable.subject.as_ref(),
+        Output::Feed(_) | Output::Gap(_) => None,
+    }
+}
+
+/// `84.205.71.0/24=out`
+fn child(child: &Value) -> String {
+    let subject = &child["subject"];
+    let kind = rows::plain(&subject["type"]);
+    format!(
+        "{}={}",
+        rows::plain(&subject[kind.as_str()]),
+        rows::plain(&child["state"])
+    )
+}
+
+fn each(list: &Value, show: impl Fn(&Value) -> String) -> String {
+    let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
+    items.iter().map(show).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -170,6 +256,26 @@ mod tests {
         assert_eq!(written(Format::Csv, &[]), format!("{}\n", COLUMNS.join(",")));
     }
 
+    #[test]
+    fn csv_flattens_evidence_and_children() {
+        let text = written(Format::Csv, &samples::outputs());
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        let rows: Vec<std::collections::HashMap<String, String>> =
+            reader.deserialize().map(Result::unwrap).collect();
+        assert_eq!(rows[2]["rule"], "out");
+        assert_eq!(
+            rows[2]["lost_by"],
+            "64501@2008-02-24T02:01:13.000000Z 64502@2008-02-24T02:03:12.000000Z"
+        );
+        assert_eq!(
+            (&rows[2]["kept_by"], &rows[2]["lost"]),
+            (&"64510 64511".into(), &String::new())
+        );
+        let incident = rows.iter().find(|row| row["kind"] == "incident").unwrap();
+        assert_eq!(incident["subject"], "12654");
+        assert_eq!(incident["children"], "84.205.71.0/24=out www.example.com=ok");
+    }
+
     /// Every field of the JSON has a column, so that a field that is added later is not forgotten here.
     #[test]
     fn no_field_is_left_out_of_csv() {
@@ -179,7 +285,7 @@ mod tests {
                 .as_object()
                 .unwrap()
                 .keys()
-                .filter(|key| !["v", "peer"].contains(&key.as_str()))
+                .filter(|key| !["v", "peer", "evidence"].contains(&key.as_str()))
             {
                 assert!(COLUMNS.contains(&key.as_str()), "{key}");
             }

@@ -1,24 +1,25 @@
 //! One output of the engine as one line for people.
 
 use netfault_model::{
-    Baseline, Cover, Feed, FeedState, Finding, Gap, Incident, Notable, Output, State, Subject, Transition,
+    Baseline, Cover, Family, Feed, FeedState, Finding, Gap, Output, Share, State, Subject, Transition,
 };
 
 use super::style::{Style, moment, moment_beside};
+use super::told;
 
 /// One line, without the line end. Columns are padded to what fits most lines; a longer one pushes the rest.
 pub fn human_line(output: &Output, style: Style) -> String {
     match output {
         Output::Transition(transition) => self::transition(transition, style),
-        Output::Incident(incident) => self::incident(incident, style),
-        Output::Notable(notable) => self::notable(notable, style),
+        Output::Incident(incident) => told::incident(incident, style),
+        Output::Notable(notable) => told::notable(notable, style),
         Output::Gap(gap) => self::gap(gap, style),
         Output::Feed(feed) => self::feed(feed, style),
     }
 }
 
 /// `degrading → OUT`: the state that matters most is also loud without colour.
-fn change(transition: &Transition, style: Style) -> String {
+pub fn change(transition: &Transition, style: Style) -> String {
     let loud = matches!(transition.to, State::Out | State::Gone);
     let to = if loud {
         transition.to.name().to_uppercase()
@@ -36,15 +37,11 @@ fn change(transition: &Transition, style: Style) -> String {
 }
 
 fn transition(transition: &Transition, style: Style) -> String {
-    let (subject, origin, facts) = match &transition.subject {
-        Subject::Prefix { prefix, origin } => (
-            prefix.to_string(),
-            origin.map_or(String::new(), |origin| origin.to_string()),
-            peers(transition),
-        ),
-        Subject::Name { name } => (name.clone(), String::new(), servers(transition)),
-        Subject::Origin { origin } => (origin.to_string(), String::new(), peers(transition)),
-        Subject::Country { country } => (country.to_string(), String::new(), peers(transition)),
+    let (subject, origin) = who(&transition.subject);
+    let facts = match &transition.subject {
+        Subject::Prefix { .. } => peers(transition),
+        Subject::Name { .. } => servers(transition),
+        Subject::Origin { .. } | Subject::Country { .. } => shares(transition),
     };
     let mut line = format!(
         "{}  {subject:<18}  {origin:<9}  {}  {facts}",
@@ -69,6 +66,19 @@ fn transition(transition: &Transition, style: Style) -> String {
     line
 }
 
+/// A subject in two columns: itself, and its origin AS.
+pub fn who(subject: &Subject) -> (String, String) {
+    match subject {
+        Subject::Prefix { prefix, origin } => (
+            prefix.to_string(),
+            origin.map_or(String::new(), |origin| origin.to_string()),
+        ),
+        Subject::Name { name } => (name.clone(), String::new()),
+        Subject::Origin { origin } => (origin.to_string(), "all of it".to_owned()),
+        Subject::Country { country } => (country.to_string(), "country".to_owned()),
+    }
+}
+
 fn falling(to: State) -> bool {
     matches!(
         to,
@@ -85,6 +95,34 @@ fn peers(transition: &Transition) -> String {
         .visibility
         .map_or(String::new(), |v| format!(" ({:.0} %)", v * 100.0));
     format!("{seen} of {of} peer ASes{still} see it{share}")
+}
+
+/// Of an origin or a country: `150 of 160 prefixes and 94 % of the IPv4 space are down`.
+fn shares(transition: &Transition) -> String {
+    let share = transition.evidence.as_deref().and_then(|evidence| evidence.share);
+    let Some(share) = share else {
+        return "what is down is not known".to_owned();
+    };
+    share_sentence(&share)
+}
+
+pub fn share_sentence(share: &Share) -> String {
+    let family = match share.family {
+        Family::V4 => "IPv4",
+        Family::V6 => "IPv6",
+    };
+    let percent = match share.space > 0.0 {
+        true => 100.0 * share.space_down / share.space,
+        false => 0.0,
+    };
+    let origins = match (share.origins_down, share.origins) {
+        (Some(down), Some(of)) => format!("{down} of {of} origins, "),
+        _ => String::new(),
+    };
+    format!(
+        "{origins}{} of {} prefixes and {percent:.0} % of the {family} space are down",
+        share.prefixes_down, share.prefixes
+    )
 }
 
 fn servers(transition: &Transition) -> String {
@@ -126,29 +164,13 @@ fn caveats(transition: &Transition) -> Vec<String> {
     if transition.baseline == Some(Baseline::Inferred) {
         said.push("inferred baseline".to_owned());
     }
+    if transition.beacon {
+        said.push("beacon".to_owned());
+    }
+    if transition.healed {
+        said.push("told by an archive".to_owned());
+    }
     said
-}
-
-fn incident(incident: &Incident, _style: Style) -> String {
-    format!(
-        "{}  {:<18}  {:<9}  incident {}: {}",
-        moment(incident.at),
-        incident.subject.key().1,
-        "",
-        incident.state.name(),
-        incident.summary
-    )
-}
-
-fn notable(notable: &Notable, _style: Style) -> String {
-    let subject = notable.subject.as_ref().map_or(String::new(), |it| it.key().1);
-    format!(
-        "{}  {subject:<18}  {:<9}  {}: {}",
-        moment(notable.at),
-        "",
-        notable.what.name(),
-        notable.summary
-    )
 }
 
 fn gap(gap: &Gap, style: Style) -> String {

@@ -1,7 +1,7 @@
 //! Output: data in one of four formats, on whatever writer the caller has (standard output, mostly).
 //!
 //! * [`event`] the engine's outputs as JSON (`schemas/event.schema.json`)
-//! * [`human`] the same for people: one line each, readable at 3 a.m.
+//! * [`human`] the same for people: one line each, readable at 3 a.m.; [`told`] of them incidents and notables
 //! * [`events`] writes outputs as they come (`replay`, `run`)
 //! * [`rows`] writes the answer of a query: rows of named columns
 //! * [`style`] colour, only where a person reads
@@ -13,12 +13,15 @@ mod events;
 mod human;
 mod rows;
 mod style;
+mod told;
 
 use std::io;
 
+pub use event::event_line;
 pub use events::EventWriter;
+pub use human::{change, share_sentence, who};
 pub use rows::{Column, RowWriter};
-pub use style::Style;
+pub use style::{Style, moment, moment_beside};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {

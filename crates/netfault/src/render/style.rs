@@ -31,6 +31,11 @@ impl Style {
         self.paint(code, text)
     }
 
+    /// Worth reading, and no outage.
+    pub fn note(self, text: &str) -> String {
+        self.paint("36", text)
+    }
+
     pub fn dim(self, text: &str) -> String {
         self.paint("2", text)
     }
@@ -54,7 +59,7 @@ pub fn moment(at: Time) -> String {
 }
 
 /// `02:01:13` if it is the day of `beside`, else with its date.
-pub(super) fn moment_beside(at: Time, beside: Time) -> String {
+pub fn moment_beside(at: Time, beside: Time) -> String {
     let (text, other) = (moment(at), moment(beside));
     match (text.get(..10), text.get(11..19)) {
         (day, Some(clock)) if day == other.get(..10) => clock.to_owned(),

@@ -1,0 +1,111 @@
+//! `netfault explain ID`: why something was decided, from the store or from what a replay has said.
+//!
+//! * [`find`] a transition or an incident by its id, wherever it is kept
+//! * [`transition`], [`incident`] how each is shown to people
+//!
+//! `netfault incidents show ID` is the same for incidents alone.
+
+mod find;
+mod incident;
+mod transition;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use netfault_model::{Incident, Output, Transition};
+use netfault_store::query::Step;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::unwritable;
+use crate::cli::ExplainArgs;
+use crate::exit::Result;
+use crate::render::{Column, Format, RowWriter, Style, event_line, quiet_pipe};
+
+/// What an id stands for.
+pub enum Found {
+    Transition(Box<Transition>),
+    Incident(History),
+}
+
+/// Every version of one incident, at least one, and what its parts went through.
+pub struct History {
+    pub versions: Vec<Incident>,
+    pub steps: Vec<Step>,
+}
+
+impl History {
+    /// The present word on it.
+    pub fn newest(&self) -> &Incident {
+        &self.versions[self.versions.len() - 1]
+    }
+}
+
+pub async fn explain(args: ExplainArgs, format: Format) -> Result<ExitCode> {
+    let found = find::find(&args, find::Wanted::Anything).await?;
+    show(&found, format)
+}
+
+/// `netfault incidents show`.
+pub async fn show_incident(args: ExplainArgs, format: Format) -> Result<ExitCode> {
+    let found = find::find(&args, find::Wanted::Incident).await?;
+    show(&found, format)
+}
+
+fn show(found: &Found, format: Format) -> Result<ExitCode> {
+    let mut out = std::io::stdout().lock();
+    let written = match (format, found) {
+        (Format::Table, Found::Transition(it)) => {
+            out.write_all(transition::page(it, Style::stdout()).as_bytes())
+        }
+        (Format::Table, Found::Incident(it)) => out.write_all(incident::page(it, Style::stdout()).as_bytes()),
+        (Format::Json | Format::Ndjson, found) => json(found).and_then(|line| writeln!(out, "{line}")),
+        (Format::Csv, Found::Transition(it)) => csv(&mut out, &transition::COLUMNS, &transition::peers(it)),
+        (Format::Csv, Found::Incident(it)) => csv(&mut out, &incident::COLUMNS, &incident::rows(it)),
+    };
+    quiet_pipe(written.and_then(|()| out.flush())).map_err(unwritable)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn csv(out: impl Write, columns: &[&str], rows: &[impl Serialize]) -> std::io::Result<()> {
+    let columns = columns.iter().map(|key| Column::left(key, key)).collect();
+    let mut writer = RowWriter::new(out, Format::Csv, columns);
+    rows.iter().try_for_each(|row| writer.row(row))?;
+    writer.finish().map(drop)
+}
+
+/// One object: the events as they stand in ndjson, and what they mean in words and in order.
+fn json(found: &Found) -> std::io::Result<String> {
+    #[derive(Serialize)]
+    struct OfTransition {
+        kind: &'static str,
+        transition: Box<RawValue>,
+        why: String,
+        peers: Vec<transition::Peer>,
+    }
+    #[derive(Serialize)]
+    struct OfIncident {
+        kind: &'static str,
+        versions: Vec<Box<RawValue>>,
+        steps: Vec<incident::StepRow>,
+    }
+    let raw = |output: &Output| event_line(output).and_then(RawValue::from_string);
+    let line = match found {
+        Found::Transition(it) => serde_json::to_string(&OfTransition {
+            kind: "transition",
+            transition: raw(&Output::Transition(it.clone()))?,
+            why: transition::why(it),
+            peers: transition::peers(it),
+        }),
+        Found::Incident(it) => serde_json::to_string(&OfIncident {
+            kind: "incident",
+            versions: it
+                .versions
+                .iter()
+                .map(|version| raw(&Output::Incident(Box::new(version.clone()))))
+                .collect::<Result<_, _>>()?,
+            steps: incident::rows(it),
+        }),
+    };
+    Ok(line?)
+}
