@@ -86,6 +86,8 @@ pub struct Engine {
     active: BTreeSet<Row>,
     /// A session changed: look at all of `active`.
     sessions_changed: bool,
+    /// Something happened in the present instant that was not put together yet.
+    unsettled: bool,
     /// Outputs of the present instant.
     pending: Vec<Output>,
     named: Vec<Transition>,
@@ -112,6 +114,7 @@ impl Engine {
             seeded_at: Time::MIN,
             active: BTreeSet::new(),
             sessions_changed: false,
+            unsettled: false,
             pending: Vec::new(),
             named: Vec::new(),
             stats: Stats::default(),
@@ -193,8 +196,17 @@ impl Engine {
                 self.correlation_due(),
             ];
             let due = due.into_iter().flatten().min().filter(|&due| due <= bound);
-            let Some(at) = due.or(input) else { return };
-            self.advance(at, out);
+            let at = due.or(input);
+            if self.unsettled && at.is_none_or(|at| at > self.now) {
+                // The instant is over. What it means may have a deadline before the next one.
+                self.correlate();
+                self.publish(out);
+                self.unsettled = false;
+                continue;
+            }
+            let Some(at) = at else { return };
+            self.advance(at);
+            self.unsettled = true;
             match due {
                 Some(_) => self.fire(),
                 None => self.apply_instant(limit),
@@ -203,12 +215,8 @@ impl Engine {
         }
     }
 
-    fn advance(&mut self, at: Time, out: &mut Vec<Output>) {
-        if at > self.now {
-            self.correlate();
-            self.publish(out);
-            self.now = at;
-        }
+    fn advance(&mut self, at: Time) {
+        self.now = self.now.max(at);
         if self.seeded_at <= self.now {
             self.touched.append(&mut self.seeded);
         }
