@@ -37,6 +37,7 @@ impl Engine {
         let Some(slot) = self.heard(&update.peer, update.at) else {
             return;
         };
+        self.paths.message();
         for nlri in update.withdrawn() {
             self.withdraw(slot, nlri);
         }
@@ -67,6 +68,7 @@ impl Engine {
         };
         if new {
             self.table.widen(self.peers.count());
+            self.paths.session_added(slot, &self.peers);
         }
         Some(slot)
     }
@@ -110,6 +112,13 @@ impl Engine {
                 dumped: since != at,
             };
             self.origin_seen(row, slot, announcement, before, since);
+        }
+        let watched = self.table.entry(row).interest == Interest::Watched;
+        if let Some((changed, new)) = self.paths.announced(row, slot, watched, &announcement.path) {
+            self.path_changed(changed, new);
+        }
+        if since == at {
+            self.notables.churn.count(row);
         }
         if !gained {
             return;
@@ -155,6 +164,7 @@ impl Engine {
 
     fn withdraw(&mut self, slot: Slot, nlri: &Nlri) {
         let Some(row) = self.row(nlri, None) else { return };
+        self.notables.churn.count(row);
         self.peers.refresh(slot, row);
         if self.table.lose(row, slot, nlri.path_id) {
             self.lost_route(row, slot, false);
@@ -170,6 +180,7 @@ impl Engine {
         if self.notables.changes.follows(row) {
             self.notables.changes.route(row, slot, None, false);
         }
+        self.paths.lost(row, slot);
         if self.table.entry(row).listening {
             self.spoke(row, slot);
         }
@@ -273,6 +284,7 @@ impl Engine {
             self.session_seeded(slot, route.at);
         }
         self.notables.changes.session_is_whole(slot);
+        self.paths.message();
         let Some(row) = self.row(&route.nlri, Some(&route.announcement)) else {
             return;
         };

@@ -22,6 +22,7 @@ mod look;
 pub mod notables;
 mod order;
 pub mod origins;
+pub mod paths;
 pub mod peers;
 pub mod prefix;
 mod settings;
@@ -68,6 +69,7 @@ pub struct Engine {
     order: Order,
     peers: Peers,
     table: Table,
+    paths: paths::Paths,
     /// Of rows. Made anew when a state is loaded: each row knows its own.
     #[serde(skip)]
     deadlines: Deadlines,
@@ -104,6 +106,7 @@ impl Engine {
             settings,
             peers: Peers::default(),
             table: Table::default(),
+            paths: paths::Paths::default(),
             deadlines: Deadlines::default(),
             alarms: Alarms::default(),
             names: dns::Names::new(dns),
@@ -122,8 +125,7 @@ impl Engine {
     }
 
     /// Knows which country a prefix is of, so that countries are subjects too. Of a new engine, or of one resumed.
-    pub fn with_countries(mut self, countries: origins::Countries) -> Self {
-        let countries = std::sync::Arc::new(countries);
+    pub fn with_countries(mut self, countries: std::sync::Arc<origins::Countries>) -> Self {
         let table = &self.table;
         self.origins
             .set_countries(countries.clone(), |row| table.entry(row).prefix);

@@ -96,6 +96,14 @@ pub struct Settings {
     pub flap_entries: u32,
     /// … within this time. 1800 s.
     pub flap_within_s: u64,
+    /// Leak: more than this many prefixes gain one AS triplet that nobody has seen … 100.
+    pub leak_prefixes: u32,
+    /// … within this time of its first sighting. 300 s.
+    pub leak_within_s: u64,
+    /// Rules that compare with the past (leak, churn) need this much of it, and are off before. 7 days.
+    pub history_s: u64,
+    /// Churn: more updates in an hour than this many times the median. 20.
+    pub churn_times: u32,
     /// Routing beacons besides those that are built in, and what is done about their alerts.
     pub beacons: BeaconSettings,
 
@@ -185,6 +193,10 @@ impl Default for Settings {
             origin_known_s: 86_400,
             flap_entries: 3,
             flap_within_s: 1800,
+            leak_prefixes: 100,
+            leak_within_s: 300,
+            history_s: 7 * 86_400,
+            churn_times: 20,
             beacons: BeaconSettings::default(),
             origin_share: 0.01,
             origin_min_prefixes: 3,

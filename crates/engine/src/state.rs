@@ -25,6 +25,7 @@ impl Engine {
         self.watchlist = Watchlist::new(watch);
         self.names.resume(dns);
         self.table.reindex();
+        self.paths.reindex();
         for row in self.table.rows() {
             if let Some(due) = self.table.entry(row).marks.as_ref().and_then(|marks| marks.due) {
                 self.deadlines.add(due, row);

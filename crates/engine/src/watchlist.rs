@@ -60,6 +60,11 @@ impl Watchlist {
         self.covers.contains(&prefix).then_some(Interest::Evidence)
     }
 
+    /// True if the user listed this origin by name.
+    pub fn lists_origin(&self, origin: Asn) -> bool {
+        self.watch.origins.contains(&origin)
+    }
+
     /// True if the user listed this prefix, a less-specific of it, or its origin by name.
     pub fn is_watched(&self, prefix: Prefix, origin: Option<Asn>) -> bool {
         self.lists(prefix, origin)

@@ -4,6 +4,7 @@ use netfault_model::{Family, Id, Notable, NotableKind, Output, State, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::Engine;
+use crate::settings::secs;
 use crate::table::Interest;
 
 const HOUR: i64 = 3_600_000_000;
@@ -82,6 +83,15 @@ impl Engine {
         counted
     }
 
+    /// Rules that have no history to compare with yet.
+    fn waiting(&self, begun: Time) -> String {
+        let from = begun.plus_micros(secs(self.settings.history_s));
+        match from > self.now {
+            true => format!("; rules on history (leaks, churn) are off until {from}"),
+            false => String::new(),
+        }
+    }
+
     pub(crate) fn count_baselines(&mut self) {
         let begun = *self.notables.begun.get_or_insert(self.now);
         let due = *self.notables.hourly.due.get_or_insert(begun.plus_micros(HOUR));
@@ -90,6 +100,8 @@ impl Engine {
         }
         let hours = self.now.since(begun) / HOUR;
         self.notables.hourly.due = Some(begun.plus_micros((hours + 1) * HOUR));
+        self.judge_churn();
+        self.paths.review(&self.peers);
         let counted = self.maturity();
         if self.notables.hourly.told == Some(counted) {
             return;
@@ -101,7 +113,7 @@ impl Engine {
             first_evidence_at: begun,
             prefixes: Some(counted.mature),
             measured: Some((counted.share() * 10_000.0).round() / 10_000.0),
-            summary: counted.summary(),
+            summary: counted.summary() + &self.waiting(begun),
             ..super::blank(kind, self.now)
         })));
     }

@@ -4,6 +4,8 @@
 //! * [`origin`] knows the origins of every prefix and follows new ones; `sighting` is its side of the engine
 //! * [`beacons`] lists the routing beacons; `clockwork` measures those that go by the clock
 //! * [`flaps`] counts entries into Partial and Out
+//! * [`leak`] looks for AS triplets that many prefixes gain at once
+//! * [`churn`] counts updates by the hour
 //! * [`maturity`] counts baselines once an hour
 //! * [`asn`] says which AS answers for a route
 //!
@@ -11,8 +13,10 @@
 
 pub mod asn;
 pub mod beacons;
+pub mod churn;
 mod clockwork;
 pub mod flaps;
+pub mod leak;
 pub mod maturity;
 pub mod origin;
 pub(crate) mod sighting;
@@ -22,8 +26,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Engine, Settings};
 use beacons::Beacons;
+use churn::Churn;
 use clockwork::Measured;
 use flaps::Flaps;
+use leak::Leaks;
 use maturity::Hourly;
 use origin::Changes;
 
@@ -36,6 +42,8 @@ pub struct Notables {
     pub(crate) beacons: Beacons,
     measured: Measured,
     hourly: Hourly,
+    pub(crate) churn: Churn,
+    leaks: Leaks,
     /// The first instant of all.
     pub(crate) begun: Option<Time>,
 }
@@ -58,6 +66,7 @@ impl Notables {
             self.changes.due.first().map(|&(due, _)| due),
             self.measured.next_deadline(),
             self.hourly.next_deadline(),
+            self.leaks.next_deadline(),
         ];
         dues.into_iter().flatten().min()
     }
@@ -79,6 +88,7 @@ impl Engine {
             return;
         }
         self.judge_origins();
+        self.judge_leaks();
         self.measure_beacons();
         self.count_baselines();
     }

@@ -41,8 +41,18 @@ pub struct Interned {
 
 impl Default for Interned {
     fn default() -> Self {
-        let nothing = Path { asns: Box::default(), routes: 0, idle: false, fresh_until: 0 };
-        Interned { index: HashTable::new(), paths: vec![nothing], free: Vec::new(), idle: VecDeque::new() }
+        let nothing = Path {
+            asns: Box::default(),
+            routes: 0,
+            idle: false,
+            fresh_until: 0,
+        };
+        Interned {
+            index: HashTable::new(),
+            paths: vec![nothing],
+            free: Vec::new(),
+            idle: VecDeque::new(),
+        }
     }
 }
 
@@ -58,7 +68,12 @@ impl Interned {
         if let Some(&id) = self.index.find(hash, |&id| *paths[id as usize].asns == *asns) {
             return (id, false);
         }
-        let path = Path { asns: asns.into(), routes: 0, idle: false, fresh_until: 0 };
+        let path = Path {
+            asns: asns.into(),
+            routes: 0,
+            idle: false,
+            fresh_until: 0,
+        };
         let id = match self.free.pop() {
             Some(id) => {
                 self.paths[id as usize] = path;
@@ -71,7 +86,8 @@ impl Interned {
             }
         };
         let paths = &self.paths;
-        self.index.insert_unique(hash, id, |&other| self::hash(&paths[other as usize].asns));
+        self.index
+            .insert_unique(hash, id, |&other| self::hash(&paths[other as usize].asns));
         (id, true)
     }
 
@@ -112,7 +128,9 @@ impl Interned {
         if self.idle.len() <= IDLE {
             return;
         }
-        let Some(oldest) = self.idle.pop_front() else { return };
+        let Some(oldest) = self.idle.pop_front() else {
+            return;
+        };
         let path = &mut self.paths[oldest as usize];
         path.idle = false;
         if path.routes == 0 {
@@ -126,7 +144,10 @@ impl Interned {
 
     /// Paths that some route uses.
     pub fn in_use(&self) -> impl Iterator<Item = &[Asn]> {
-        self.paths.iter().filter(|path| path.routes > 0).map(|path| &*path.asns)
+        self.paths
+            .iter()
+            .filter(|path| path.routes > 0)
+            .map(|path| &*path.asns)
     }
 
     /// How many paths there are, used or kept.
@@ -142,7 +163,9 @@ impl Interned {
         for id in 1..paths.len() as PathId {
             if !gone.contains(&id) {
                 self.index
-                    .insert_unique(hash(&paths[id as usize].asns), id, |&other| hash(&paths[other as usize].asns));
+                    .insert_unique(hash(&paths[id as usize].asns), id, |&other| {
+                        hash(&paths[other as usize].asns)
+                    });
             }
         }
     }

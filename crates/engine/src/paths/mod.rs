@@ -65,7 +65,13 @@ impl Paths {
 
     /// The session's route to the row has this AS_PATH now. Returns the path, and whether the path is new as such; `None` if it is
     /// not kept, or the same as before.
-    pub fn announced(&mut self, row: Row, slot: Slot, watched: bool, asns: &[Asn]) -> Option<(Changed, bool)> {
+    pub fn announced(
+        &mut self,
+        row: Row,
+        slot: Slot,
+        watched: bool,
+        asns: &[Asn],
+    ) -> Option<(Changed, bool)> {
         let column = self.column(slot);
         if column.is_none() && !watched {
             return None;
@@ -130,7 +136,9 @@ impl Paths {
     pub fn of_row(&self, row: Row) -> impl Iterator<Item = &[Asn]> {
         let start = row as usize * REFERENCES;
         let ids = self.routes.get(start..start + REFERENCES).unwrap_or_default();
-        ids.iter().filter(|&&id| id != NONE).map(|&id| self.interned.asns(id))
+        ids.iter()
+            .filter(|&&id| id != NONE)
+            .map(|&id| self.interned.asns(id))
     }
 
     pub fn interned(&self) -> &Interned {
@@ -160,6 +168,14 @@ impl Paths {
         if let Some(column) = self.references.iter().position(Option::is_none) {
             self.references[column] = Some(slot);
             self.columns[slot as usize] = column as u8 + 1;
+            let (watched, interned) = (&mut self.watched, &mut self.interned);
+            watched.retain(|&(_, session), path| {
+                let stays = session != slot;
+                if !stays {
+                    interned.release(*path);
+                }
+                stays
+            });
         }
     }
 
@@ -187,9 +203,17 @@ impl Paths {
                 .clone()
                 .filter(|&slot| size(slot) >= ENTER * largest && size(slot) > 0.0)
                 .filter(|&slot| !voters.contains(&peers.session(slot).voter));
-            let crowd = |slot: Slot| of_collector.get(&peers.session(slot).peer.collector).copied().unwrap_or(0);
+            let crowd = |slot: Slot| {
+                of_collector
+                    .get(&peers.session(slot).peer.collector)
+                    .copied()
+                    .unwrap_or(0)
+            };
             let Some(best) = candidates.min_by(|&a, &b| {
-                crowd(a).cmp(&crowd(b)).then(size(b).total_cmp(&size(a))).then(a.cmp(&b))
+                crowd(a)
+                    .cmp(&crowd(b))
+                    .then(size(b).total_cmp(&size(a)))
+                    .then(a.cmp(&b))
             }) else {
                 return;
             };
