@@ -36,11 +36,18 @@ pub struct Cli {
 pub enum Command {
     /// Run the collector service.
     Run(RunArgs),
-    /// Play MRT files or a journal through the same pipeline, and print what it says.
+    /// Play MRT files, a journal or a past day of an archive through the same pipeline, and print what it says.
     Replay(ReplayArgs),
+    /// Play MRT files and hold what is said against the truth: what was missed, what was cried for nothing, how late.
+    Evaluate(EvaluateArgs),
     /// Ask the store what happened.
     #[command(subcommand)]
     Query(QueryCommand),
+    /// Incidents: what belongs together, told once.
+    #[command(subcommand)]
+    Incidents(IncidentsCommand),
+    /// Say why something was decided: the rule and its numbers, who lost a prefix and when, who kept it.
+    Explain(ExplainArgs),
     /// Ask DNS servers.
     #[command(subcommand)]
     Dns(DnsCommand),
@@ -95,7 +102,52 @@ pub struct ReplayArgs {
     /// Let time run on to this moment after the last record.
     #[arg(long, value_name = "TIME")]
     pub until: Option<Time>,
+    /// Fetch a past day from an archive: the first moment. What happened before it, from the newest table dump on,
+    /// is learnt but neither printed nor stored.
+    #[arg(
+        long,
+        value_name = "TIME",
+        requires = "to",
+        requires = "collector",
+        conflicts_with = "paths"
+    )]
+    pub from: Option<Time>,
+    /// The moment where it ends; not included.
+    #[arg(long, value_name = "TIME", requires = "from")]
+    pub to: Option<Time>,
+    /// Collector to fetch, such as rrc00 or route-views2; may be given several times.
+    #[arg(long, value_name = "NAME", requires = "from")]
+    pub collector: Vec<String>,
+    /// Where from: the root URL of a mirror of RIS or RouteViews, a folder, or broker:URL. Without it: the archive
+    /// of the configuration, else the public BGPKIT broker.
+    #[arg(long, value_name = "URL|DIR|broker:URL", requires = "from")]
+    pub archive: Option<String>,
+    /// Begin with the newest table dump at or before --from, if there is one [default: true].
+    #[arg(long, value_name = "BOOL", requires = "from", default_missing_value = "true", num_args = 0..=1)]
+    pub seed_rib: Option<bool>,
     /// MRT files, globs, folders, or a journal folder of the collector.
+    #[arg(required_unless_present = "from", value_name = "PATH")]
+    pub paths: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 everything that the truth asks for is met, 1 something is not, 64 wrong usage, \
+65 bad data, 69 something needed is unavailable."
+)]
+pub struct EvaluateArgs {
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// What happened, labelled, and what must be reached (YAML; see tests/truth).
+    #[arg(long, value_name = "FILE")]
+    pub truth: PathBuf,
+    /// The independent count of the same record (CSV of scripts/independent-count.py).
+    #[arg(long, value_name = "FILE")]
+    pub count: Option<PathBuf>,
+    /// Print at most so many disagreements of each group, on standard error.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub list: usize,
+    /// MRT files, globs, folders.
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<String>,
 }
@@ -146,6 +198,8 @@ pub enum QueryCommand {
         #[command(flatten)]
         span: Span,
     },
+    /// Incidents, oldest first; the same as `netfault incidents list`.
+    Incidents(ListArgs),
     /// Names that failed, newest first.
     Dns {
         #[command(flatten)]
@@ -155,6 +209,67 @@ pub enum QueryCommand {
         #[command(flatten)]
         span: Span,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum IncidentsCommand {
+    /// Incidents, oldest first, each in its newest version.
+    List(ListArgs),
+    /// One incident: its versions, its parts, and what they went through.
+    Show(ExplainArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    #[command(flatten)]
+    pub config: ConfigArg,
+    #[command(flatten)]
+    pub span: Span,
+    /// Only those that are not over.
+    #[arg(long)]
+    pub open: bool,
+    /// Every one: also small ones that nobody watches, beacons, and what became part of another one.
+    #[arg(long)]
+    pub all: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// Id of a transition or an incident, as it stands in events and alerts, or its first digits (at least 6).
+    pub id: IdDigits,
+    /// Read the events of a replay from this file instead of the store; - is standard input.
+    #[arg(long, value_name = "FILE.ndjson|-")]
+    pub from: Option<PathBuf>,
+}
+
+/// The first digits of an id, in lower case: 6 to 16.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdDigits(pub String);
+
+impl std::fmt::Display for IdDigits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::str::FromStr for IdDigits {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // The id of an alert that opened again has a number behind it.
+        let digits = match text.split_once('-') {
+            Some((id, again)) if id.len() == 16 && again.parse::<u32>().is_ok() => id,
+            _ => text,
+        };
+        match (6..=16).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            true => Ok(IdDigits(digits.to_ascii_lowercase())),
+            false => Err(format!(
+                "'{text}' is not an id: give its 16 hex digits, or at least the first 6"
+            )),
+        }
+    }
 }
 
 /// A span of time.
@@ -289,4 +404,20 @@ pub struct RisLiveServerArgs {
     /// Send a session reset (STATE) after every Nth frame.
     #[arg(long, value_name = "N")]
     pub state_every: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_known_by_its_first_digits() {
+        let digits = |text: &str| text.parse::<IdDigits>().map(|id| id.0).ok();
+        assert_eq!(digits("0123AB"), Some("0123ab".into()));
+        assert_eq!(digits("0123456789abcdef"), Some("0123456789abcdef".into()));
+        assert_eq!(digits("0123456789abcdef-2"), Some("0123456789abcdef".into()));
+        for bad in ["01234", "0123456789abcdef0", "01234g", "012345-2", ""] {
+            assert_eq!(digits(bad), None, "{bad}");
+        }
+    }
 }

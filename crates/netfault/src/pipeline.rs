@@ -73,7 +73,8 @@ impl<W: Write> Pipeline<W> {
             config.detect.clone(),
             config.dns.detect.clone(),
             config.watch.clone(),
-        );
+        )
+        .with_countries(config.countries.known.clone());
         Pipeline {
             engine,
             sinks,
@@ -97,11 +98,12 @@ impl<W: Write> Pipeline<W> {
 
     /// Goes on with an engine that was saved.
     pub fn resume(&mut self, engine: Engine, config: &Config) {
-        self.engine = engine.resume(
+        let engine = engine.resume(
             config.detect.clone(),
             config.dns.detect.clone(),
             config.watch.clone(),
         );
+        self.engine = engine.with_countries(config.countries.known.clone());
     }
 
     /// Goes on with another engine, which has seen what this one missed.

@@ -232,7 +232,14 @@ fn a_file_that_no_page_lists_is_a_gap_too() {
         &names.iter().map(String::as_str).collect::<Vec<_>>(),
     );
     let archive = open(&server.url("/"), cache.path(), limits());
-    let inputs = play(&archive, &request("rrc00", 0, 1800)).unwrap();
+    let inputs = play(
+        &archive,
+        &Request {
+            seed: false,
+            ..request("rrc00", 0, 1800)
+        },
+    )
+    .unwrap();
     let [gap] = gaps(&inputs)[..] else {
         panic!("{:?}", gaps(&inputs))
     };

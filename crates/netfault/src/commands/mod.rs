@@ -1,10 +1,14 @@
 //! One file per command: what was asked for in, an exit code out.
 
 mod alert;
+mod archives;
 mod conf;
 mod db;
 mod dev;
 mod dns;
+mod evaluate;
+mod explain;
+mod incidents;
 mod query;
 mod replay;
 mod run;
@@ -21,6 +25,9 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Run(args) => run::run(&args, format),
         Command::Replay(args) => replay::replay(args, format),
+        Command::Evaluate(args) => evaluate::evaluate(args, format),
+        Command::Incidents(command) => runtime()?.block_on(incidents::incidents(command, format)),
+        Command::Explain(args) => runtime()?.block_on(explain::explain(args, format)),
         Command::Query(command) => runtime()?.block_on(query::query(command, format)),
         Command::Dns(command) => runtime()?.block_on(dns::dns(command, format)),
         Command::Config(command) => conf::conf(command),

@@ -1,8 +1,9 @@
-//! `netfault replay`: a past day, or the service's own journal, through the live pipeline.
+//! `netfault replay`: files, a past day of an archive, or the service's own journal, through the live pipeline.
 
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -12,7 +13,7 @@ use netfault_model::{Input, Time, Watch};
 use netfault_sources::{journal, mrt};
 use netfault_store::{Writer, WriterConfig};
 
-use super::{load, runtime};
+use super::{archives, load, runtime};
 use crate::cli::{ReplayArgs, Watched};
 use crate::config::{Config, Updates};
 use crate::exit::{Failure, Result, sentence};
@@ -27,9 +28,12 @@ pub fn replay(args: ReplayArgs, format: Format) -> Result<ExitCode> {
     let mut config = load(&args.config)?;
     let configured = super::config_file(&args.config).map(|_| config.watch.clone());
     config.watch = watch(&args, configured);
-    // The source first: a wrong path should not start a database.
-    let source = Source::open(&args.paths)?;
     let runtime = runtime()?;
+    // The source first: a wrong path should not start a database.
+    let source = match args.from {
+        Some(from) => Source::Archive(Box::new(archives::past(&args, from, &config, &runtime)?)),
+        None => Source::open(&args.paths)?,
+    };
     let store = match args.store {
         true => Some(runtime.block_on(start_store(&config))?),
         false => None,
@@ -40,14 +44,18 @@ pub fn replay(args: ReplayArgs, format: Format) -> Result<ExitCode> {
     };
     let out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
     let printer = EventWriter::new(out, format, Style::stdout());
-    let pipeline = Pipeline::new(
+    let mut pipeline = Pipeline::new(
         &config,
         Sinks {
             printer: Some(printer),
             recorder,
             notifier: None,
+            observer: None,
         },
     );
+    if let Some(from) = args.from {
+        pipeline.be_silent_before(from);
+    }
     let started = Instant::now();
     let (counts, writer) = play(pipeline, source, &args)?;
     let stored = writer.map(|writer| hand_over(writer, &config)).transpose();
@@ -90,6 +98,7 @@ fn watch(args: &ReplayArgs, configured: Option<Watch>) -> Watch {
 enum Source {
     Mrt(mrt::Stream),
     Journal(journal::Reader),
+    Archive(Box<archives::Past>),
 }
 
 impl Source {
@@ -111,13 +120,33 @@ impl Source {
         match self {
             Source::Mrt(stream) => stream.next(),
             Source::Journal(reader) => reader.next(),
+            Source::Archive(past) => past.playback.next(),
         }
     }
 
-    fn progress(&self) -> Option<mrt::Progress> {
+    fn bar(&self) -> Bar {
         match self {
-            Source::Mrt(stream) => Some(stream.progress()),
-            Source::Journal(_) => None,
+            Source::Mrt(stream) => {
+                let progress = stream.progress();
+                Bar::of(bytes_bar(&progress), move |bar| {
+                    bar.set_position(progress.bytes_done())
+                })
+            }
+            Source::Journal(_) => Bar(None),
+            Source::Archive(past) => {
+                let (progress, archive) = (past.playback.progress(), Arc::clone(&past.archive));
+                Bar::of(archives::bar(&progress), move |bar| {
+                    archives::show(bar, &progress, &archive)
+                })
+            }
+        }
+    }
+
+    /// How many files of updates could not be had.
+    fn missing(&self) -> u64 {
+        match self {
+            Source::Archive(past) => past.playback.progress().files_missing(),
+            Source::Mrt(_) | Source::Journal(_) => 0,
         }
     }
 }
@@ -127,29 +156,52 @@ fn play<W: Write>(
     mut source: Source,
     args: &ReplayArgs,
 ) -> Result<(Counts, Option<Writer>)> {
-    let progress = source.progress();
-    let bar = bar(progress.as_ref());
+    let bar = source.bar();
     let mut pace = args.speed.map(Pace::new);
     while let Some(batch) = source.next() {
         let goes_on = match &mut pace {
             None => pipeline.take(batch)?,
             Some(pace) => pace.play(&mut pipeline, batch)?,
         };
-        if let (Some(bar), Some(progress)) = (&bar, &progress) {
-            bar.set_position(progress.bytes_done());
-        }
+        bar.show();
         if !goes_on {
             break;
         }
     }
-    if let Some(bar) = bar {
-        bar.finish_and_clear();
+    bar.finish();
+    let missing = source.missing();
+    let played = pipeline.finish(args.until)?;
+    if missing > 0 && played.0.updates == 0 {
+        return Err(Failure::unavailable(format_args!(
+            "none of the {missing} files of updates could be fetched"
+        )));
     }
-    pipeline.finish(args.until)
+    Ok(played)
 }
 
-fn bar(progress: Option<&mrt::Progress>) -> Option<ProgressBar> {
-    let total = progress?.bytes_total();
+/// A bar on a terminal, and how it is brought up to date; elsewhere nothing.
+struct Bar(Option<(ProgressBar, Box<dyn Fn(&ProgressBar)>)>);
+
+impl Bar {
+    fn of(bar: Option<ProgressBar>, show: impl Fn(&ProgressBar) + 'static) -> Self {
+        Bar(bar.map(|bar| (bar, Box::new(show) as Box<dyn Fn(&ProgressBar)>)))
+    }
+
+    fn show(&self) {
+        if let Some((bar, show)) = &self.0 {
+            show(bar);
+        }
+    }
+
+    fn finish(self) {
+        if let Some((bar, _)) = self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn bytes_bar(progress: &mrt::Progress) -> Option<ProgressBar> {
+    let total = progress.bytes_total();
     if !std::io::stderr().is_terminal() {
         return None;
     }
@@ -255,6 +307,9 @@ fn tell(counts: Counts, took: Duration) {
         tracing::warn!(gaps = counts.gaps, "there was nothing to replay in these files");
         return;
     };
+    if counts.learnt > 0 {
+        tracing::info!(inputs = counts.learnt, "learnt from what was before");
+    }
     let span = micros(Duration::from_secs(1)).max(1);
     tracing::info!(
         "replayed {} to {} ({:.1} h) in {:.1} s: {} updates, {} dumped routes, {} probes, {} gaps; {} transitions",

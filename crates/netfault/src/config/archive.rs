@@ -18,7 +18,11 @@ const MAX_SIZE: u64 = 20_000_000_000;
 const MAX_AGE: Duration = Duration::from_secs(30 * 86_400);
 const MIN_AGE: Duration = Duration::from_secs(3600);
 
-pub(super) fn resolve(context: &Context, raw: Option<RawArchive>, data_dir: &Path) -> Result<Option<Archive>> {
+pub(super) fn resolve(
+    context: &Context,
+    raw: Option<RawArchive>,
+    data_dir: &Path,
+) -> Result<Option<Archive>> {
     let Some(raw) = raw else { return Ok(None) };
     let place = (&raw.broker, &raw.url, &raw.dir);
     let source = match place {
@@ -28,7 +32,9 @@ pub(super) fn resolve(context: &Context, raw: Option<RawArchive>, data_dir: &Pat
         _ => {
             let places = [&raw.broker, &raw.url, &raw.dir];
             let stands = places.into_iter().flatten().next_back();
-            let at = stands.or(raw.collectors.iter().flatten().next()).or(raw.cache.as_ref());
+            let at = stands
+                .or(raw.collectors.iter().flatten().next())
+                .or(raw.cache.as_ref());
             let at = at.map_or(serde_saphyr::Location::UNKNOWN, |text| text.referenced);
             let message = "sources.archive needs one of broker (the URL of a BGPKIT broker), url (a mirror of RIS or \
                            RouteViews) and dir (a folder)";
@@ -90,7 +96,13 @@ impl Archive {
 pub(super) fn to_raw(archive: &Archive) -> RawArchive {
     let some = |shown: String| Some(text(escape(&shown)));
     let mut raw = RawArchive {
-        collectors: Some(archive.collectors.iter().map(|one| text(one.name())).collect::<Vec<Text>>()),
+        collectors: Some(
+            archive
+                .collectors
+                .iter()
+                .map(|one| text(one.name()))
+                .collect::<Vec<Text>>(),
+        ),
         cache: some(archive.cache.display().to_string()),
         max_size: some(values::show_size(archive.max_size)),
         max_age: some(values::show_duration(archive.max_age)),
@@ -112,5 +124,9 @@ pub(super) fn describe(archive: &Archive) -> String {
             format!("seeds the table and fills holes of {}", names.join(", "))
         }
     };
-    format!("archive: {}, {whom}; cache {}", archive.source, archive.cache.display())
+    format!(
+        "archive: {}, {whom}; cache {}",
+        archive.source,
+        archive.cache.display()
+    )
 }

@@ -13,6 +13,7 @@
 //! Nothing here opens a socket. The only files read are the configuration itself and the `*_file` secrets.
 
 mod archive;
+mod countries;
 mod describe;
 mod dns;
 mod error;

@@ -42,6 +42,8 @@ pub(super) struct RawConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detect: Option<Spanned<Settings>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub countries: Option<Vec<Text>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub store: Option<Spanned<RawStore>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub journal: Option<RawJournal>,

@@ -119,7 +119,11 @@ pub(super) fn resolve(raw: RawConfig, path: &Path, env: Env<'_>) -> Result<Confi
         base: base(path),
         env,
     };
-    let checkpoint_every = context.read_or(raw.checkpoint_every.as_ref(), crate::checkpoint::EVERY, checkpoint_every)?;
+    let checkpoint_every = context.read_or(
+        raw.checkpoint_every.as_ref(),
+        crate::checkpoint::EVERY,
+        checkpoint_every,
+    )?;
     let data_dir = context.folder_or(raw.data_dir.as_ref(), context.base.join(".netfault"))?;
     let resolvers = raw.dns.as_ref().and_then(|dns| dns.resolvers.as_ref());
     let resolvers = context.list(resolvers, dns_server)?;
@@ -132,6 +136,7 @@ pub(super) fn resolve(raw: RawConfig, path: &Path, env: Env<'_>) -> Result<Confi
         },
         None => Default::default(),
     };
+    let countries = super::countries::resolve(&context, raw.countries.as_ref())?;
     let dns = dns::resolve(&context, raw.dns.unwrap_or_default(), resolvers)?;
     dns::check_plan(&context, &names, &dns)?;
     Ok(Config {
@@ -149,6 +154,7 @@ pub(super) fn resolve(raw: RawConfig, path: &Path, env: Env<'_>) -> Result<Confi
         journal: journal(&context, raw.journal.unwrap_or_default(), &data_dir)?,
         alerts: alerts(&context, raw.alerts.unwrap_or_default(), &data_dir)?,
         watch,
+        countries,
         data_dir,
         checkpoint_every,
     })

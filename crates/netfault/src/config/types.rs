@@ -12,6 +12,7 @@ use netfault_sources::archive::Source;
 use serde::{Deserialize, Serialize};
 
 use super::SecretRef;
+use super::countries::Countries;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -29,6 +30,8 @@ pub struct Config {
     pub archive: Option<Archive>,
     pub dns: Dns,
     pub detect: Settings,
+    /// Which country a prefix is of. No files: countries are no subjects.
+    pub countries: Countries,
     /// `None`: nothing is stored.
     pub store: Option<Store>,
     /// `None`: inputs are not journalled.

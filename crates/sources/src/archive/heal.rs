@@ -138,7 +138,7 @@ pub async fn run(
         let mut open = true;
         while open || !waiting.is_empty() {
             let due = waiting.iter().map(|one| one.due).min();
-            let wake = async {
+            let wake = async move {
                 match due {
                     Some(due) => tokio::time::sleep_until(due).await,
                     None => std::future::pending().await,
@@ -254,17 +254,17 @@ impl Healer {
         if !reaches || !entry::holes(&entries, from, to).is_empty() {
             return Err("the archive does not have every file of it".to_owned());
         }
-        let fetches = entries.iter().map(|entry| self.whole(entry));
+        let fetches = entries.into_iter().map(|entry| self.whole(entry));
         stream::iter(fetches)
             .buffered(self.archive.limits().ahead.max(1))
             .try_collect()
             .await
     }
 
-    async fn whole(&self, entry: &Entry) -> Result<Held, String> {
+    async fn whole(&self, entry: Entry) -> Result<Held, String> {
         let held = self
             .archive
-            .fetch(entry)
+            .fetch(&entry)
             .await
             .map_err(|error| error.to_string())?;
         if self.archive.is_whole(&held).await {

@@ -36,6 +36,8 @@ impl Drop for Fetching {
 pub(super) struct Lane {
     /// In order. Its depth is how far ahead files are fetched.
     coming: mpsc::Receiver<Fetching>,
+    /// The first of them, if it was looked at and was not here yet.
+    coming_next: Option<Fetching>,
     open: VecDeque<Opened>,
     pub head: std::vec::IntoIter<Input>,
     /// What is outside of `[starts, to)` is not played.
@@ -53,6 +55,7 @@ impl Lane {
     pub fn new(coming: mpsc::Receiver<Fetching>, starts: Time, to: Time) -> Self {
         Lane {
             coming,
+            coming_next: None,
             open: VecDeque::new(),
             head: Vec::new().into_iter(),
             starts,
@@ -69,20 +72,19 @@ impl Lane {
         done: impl Fn(),
     ) -> Result<bool, MrtError> {
         loop {
-            if self.open.is_empty() && !self.is_over {
-                match runtime.block_on(next(&mut self.coming, stop)) {
+            while !self.is_over && self.open.len() < DECODING {
+                if self.coming_next.is_none() {
+                    self.coming_next = self.coming.try_recv().ok();
+                }
+                // What is here is opened ahead, so that it is decoded meanwhile; what is not is waited for only
+                // when there is nothing else.
+                let is_here = self.coming_next.as_ref().is_some_and(|next| next.0.is_finished());
+                if !is_here && !self.open.is_empty() {
+                    break;
+                }
+                match runtime.block_on(next(&mut self.coming_next, &mut self.coming, stop)) {
                     Some(fetched) => self.add(fetched, &done)?,
                     None => self.is_over = true,
-                }
-            }
-            while !self.is_over && self.open.len() < DECODING {
-                // What is there already is opened too, so that it is decoded meanwhile.
-                match self.coming.try_recv() {
-                    Ok(fetching) => match runtime.block_on(one(fetching, stop)) {
-                        Some(fetched) => self.add(fetched, &done)?,
-                        None => self.is_over = true,
-                    },
-                    Err(_) => break,
                 }
             }
             let batch = match self.open.front_mut() {
@@ -143,20 +145,22 @@ impl Lane {
     }
 }
 
-async fn next(coming: &mut mpsc::Receiver<Fetching>, stop: &mut watch::Receiver<bool>) -> Option<Fetched> {
-    let fetching = tokio::select! {
-        biased;
-        _ = stop.wait_for(|stop| *stop) => return None,
-        fetching = coming.recv() => fetching?,
+async fn next(
+    coming_next: &mut Option<Fetching>,
+    coming: &mut mpsc::Receiver<Fetching>,
+    stop: &mut watch::Receiver<bool>,
+) -> Option<Fetched> {
+    let fetched = async {
+        let mut fetching = match coming_next.take() {
+            Some(fetching) => fetching,
+            None => coming.recv().await?,
+        };
+        // An aborted task belongs to a runtime that ends.
+        (&mut fetching.0).await.ok()
     };
-    one(fetching, stop).await
-}
-
-async fn one(mut fetching: Fetching, stop: &mut watch::Receiver<bool>) -> Option<Fetched> {
     tokio::select! {
         biased;
         _ = stop.wait_for(|stop| *stop) => None,
-        // An aborted task belongs to a runtime that ends.
-        fetched = &mut fetching.0 => fetched.ok(),
+        fetched = fetched => fetched,
     }
 }

@@ -220,12 +220,14 @@ fn respond(answer: Answer, range: Option<&str>) -> Response<Body> {
         Answer::Status(status) => head(status).body(whole(b"no")).unwrap(),
         Answer::Moved(status, to) => head(status).header("location", to).body(whole(b"")).unwrap(),
         Answer::Cut(bytes, sent) => {
-            let broken = io::Error::other("cut on purpose");
-            let pieces = [
-                Ok(Frame::data(Bytes::copy_from_slice(&bytes[..sent]))),
-                Err(broken),
-            ];
-            let body = BodyExt::boxed(StreamBody::new(stream::iter(pieces)));
+            let sent = Ok(Frame::data(Bytes::copy_from_slice(&bytes[..sent])));
+            // hyper forgets what it has not yet written when the body breaks; so it breaks a little later.
+            let broken = stream::once(async {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                Err(io::Error::other("cut on purpose"))
+            });
+            let pieces = Box::pin(stream::iter([sent]).chain(broken)) as SyncStream;
+            let body = BodyExt::boxed(StreamBody::new(pieces));
             let head = head(200)
                 .header("etag", "\"v1\"")
                 .header("content-length", bytes.len());
