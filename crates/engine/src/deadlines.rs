@@ -56,6 +56,11 @@ impl Deadlines {
         }
     }
 
+    /// How many are waiting.
+    pub fn count(&self) -> usize {
+        self.due.len() + self.in_slots + self.later.values().map(Vec::len).sum::<usize>()
+    }
+
     /// The earliest deadline, if it is not after `limit`.
     pub fn peek(&mut self, limit: Time) -> Option<Time> {
         loop {

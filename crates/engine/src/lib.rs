@@ -186,6 +186,11 @@ impl Engine {
         (self.table.count(), self.peers.count())
     }
 
+    /// Deadlines of rows that are waiting.
+    pub fn waiting(&self) -> usize {
+        self.deadlines.count()
+    }
+
     /// Settles everything strictly before `limit`, in order of time; deadlines first where times are equal.
     fn run(&mut self, limit: Time, out: &mut Vec<Output>) {
         loop {
