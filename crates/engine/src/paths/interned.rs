@@ -200,7 +200,8 @@ mod tests {
             }
             for (number, &(id, count)) in &held {
                 if count > 0 {
-                    prop_assert_eq!(interned.asns(id), path(*number).as_slice());
+                    let expected = path(*number);
+                    prop_assert_eq!(interned.asns(id), expected.as_slice());
                 }
             }
             prop_assert_eq!(interned.count(), held.len());
