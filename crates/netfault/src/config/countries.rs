@@ -64,7 +64,10 @@ impl Delegated {
     pub fn read(&mut self, content: &str) -> std::result::Result<(), BadLine> {
         for (index, line) in content.lines().enumerate() {
             let read = self.record(line.trim());
-            read.map_err(|message| BadLine { line: index + 1, message })?;
+            read.map_err(|message| BadLine {
+                line: index + 1,
+                message,
+            })?;
         }
         Ok(())
     }
@@ -79,7 +82,10 @@ impl Delegated {
             return Ok(());
         }
         let [_registry, country, kind, start, count, _date, status, ..] = fields[..] else {
-            return Err(format!("a record has 7 fields or more between '|', this has {}", fields.len()));
+            return Err(format!(
+                "a record has 7 fields or more between '|', this has {}",
+                fields.len()
+            ));
         };
         if matches!(status, "available" | "reserved") {
             return Ok(());
@@ -96,13 +102,19 @@ impl Delegated {
 }
 
 fn ipv4(start: &str, count: &str, country: Country) -> std::result::Result<Range<u32>, String> {
-    let start: Ipv4Addr = start.parse().map_err(|_| format!("'{start}' is not an IPv4 address"))?;
-    numbers(u32::from(start), count, country).ok_or_else(|| format!("'{count}' is not a count of addresses from {start} on"))
+    let start: Ipv4Addr = start
+        .parse()
+        .map_err(|_| format!("'{start}' is not an IPv4 address"))?;
+    numbers(u32::from(start), count, country)
+        .ok_or_else(|| format!("'{count}' is not a count of addresses from {start} on"))
 }
 
 fn asns(start: &str, count: &str, country: Country) -> std::result::Result<Range<u32>, String> {
-    let first = start.parse().map_err(|_| format!("'{start}' is not an AS number"))?;
-    numbers(first, count, country).ok_or_else(|| format!("'{count}' is not a count of AS numbers from {start} on"))
+    let first = start
+        .parse()
+        .map_err(|_| format!("'{start}' is not an AS number"))?;
+    numbers(first, count, country)
+        .ok_or_else(|| format!("'{count}' is not a count of AS numbers from {start} on"))
 }
 
 fn numbers(first: u32, count: &str, country: Country) -> Option<Range<u32>> {
@@ -112,14 +124,20 @@ fn numbers(first: u32, count: &str, country: Country) -> Option<Range<u32>> {
 }
 
 fn ipv6(start: &str, length: &str, country: Country) -> std::result::Result<Range<u128>, String> {
-    let address: Ipv6Addr = start.parse().map_err(|_| format!("'{start}' is not an IPv6 address"))?;
+    let address: Ipv6Addr = start
+        .parse()
+        .map_err(|_| format!("'{start}' is not an IPv6 address"))?;
     let length: u32 = match length.parse() {
         Ok(length @ 1..=128) => length,
         _ => return Err(format!("'{length}' is not a prefix length of IPv6")),
     };
     let host = u128::MAX.checked_shr(length).unwrap_or(0);
     let first = u128::from(address) & !host;
-    Ok(Range { first, last: first | host, country })
+    Ok(Range {
+        first,
+        last: first | host,
+        country,
+    })
 }
 
 #[cfg(test)]
@@ -159,28 +177,66 @@ apnic|JP|asn|173|2|20020801|allocated|A92D9378
             ("2001:200:1000::/36", Some("JP")),
             ("2001:200:2000::/36", None),
         ] {
-            let found = known.of_prefix(prefix.parse().unwrap()).map(|country| country.to_string());
+            let found = known
+                .of_prefix(prefix.parse().unwrap())
+                .map(|country| country.to_string());
             assert_eq!(found.as_deref(), expected, "{prefix}");
         }
-        let of_asn = |asn| known.of_asn(netfault_model::Asn(asn)).map(|country| country.to_string());
-        assert_eq!([172, 173, 174, 175].map(of_asn), [None, Some("JP".into()), Some("JP".into()), None]);
+        let of_asn = |asn| {
+            known
+                .of_asn(netfault_model::Asn(asn))
+                .map(|country| country.to_string())
+        };
+        assert_eq!(
+            [172, 173, 174, 175].map(of_asn),
+            [None, Some("JP".into()), Some("JP".into()), None]
+        );
         assert_eq!(known.len(), (2, 1, 1));
     }
 
     #[test]
     fn what_is_wrong_is_said_with_its_line() {
         for (line, expected) in [
-            ("apnic|AU|ipv4|1.0.0.0|256", "line 2: a record has 7 fields or more between '|', this has 5"),
-            ("apnic|AU|ipv4|1.0.0|256|2|assigned", "line 2: '1.0.0' is not an IPv4 address"),
-            ("apnic|AU|ipv4|255.255.255.0|257|2|assigned", "line 2: '257' is not a count of addresses from 255.255.255.0 on"),
-            ("apnic|AU|ipv4|1.0.0.0|0|2|assigned", "line 2: '0' is not a count of addresses from 1.0.0.0 on"),
-            ("apnic|AUS|ipv4|1.0.0.0|256|2|assigned", "line 2: 'AUS' is not a country code: give two letters, as in ISO 3166"),
-            ("apnic||ipv4|1.0.0.0|256|2|assigned", "line 2: '' is not a country code: give two letters, as in ISO 3166"),
-            ("apnic|AU|ipv6|2001::|129|2|assigned", "line 2: '129' is not a prefix length of IPv6"),
-            ("apnic|AU|ipx|1|1|2|assigned", "line 2: 'ipx' is neither ipv4, ipv6 nor asn"),
-            ("apnic|AU|asn|4294967295|2|2|assigned", "line 2: '2' is not a count of AS numbers from 4294967295 on"),
+            (
+                "apnic|AU|ipv4|1.0.0.0|256",
+                "line 2: a record has 7 fields or more between '|', this has 5",
+            ),
+            (
+                "apnic|AU|ipv4|1.0.0|256|2|assigned",
+                "line 2: '1.0.0' is not an IPv4 address",
+            ),
+            (
+                "apnic|AU|ipv4|255.255.255.0|257|2|assigned",
+                "line 2: '257' is not a count of addresses from 255.255.255.0 on",
+            ),
+            (
+                "apnic|AU|ipv4|1.0.0.0|0|2|assigned",
+                "line 2: '0' is not a count of addresses from 1.0.0.0 on",
+            ),
+            (
+                "apnic|AUS|ipv4|1.0.0.0|256|2|assigned",
+                "line 2: 'AUS' is not a country code: give two letters, as in ISO 3166",
+            ),
+            (
+                "apnic||ipv4|1.0.0.0|256|2|assigned",
+                "line 2: '' is not a country code: give two letters, as in ISO 3166",
+            ),
+            (
+                "apnic|AU|ipv6|2001::|129|2|assigned",
+                "line 2: '129' is not a prefix length of IPv6",
+            ),
+            (
+                "apnic|AU|ipx|1|1|2|assigned",
+                "line 2: 'ipx' is neither ipv4, ipv6 nor asn",
+            ),
+            (
+                "apnic|AU|asn|4294967295|2|2|assigned",
+                "line 2: '2' is not a count of AS numbers from 4294967295 on",
+            ),
         ] {
-            let error = Delegated::default().read(&format!("# top\n{line}\n")).unwrap_err();
+            let error = Delegated::default()
+                .read(&format!("# top\n{line}\n"))
+                .unwrap_err();
             assert_eq!(error.to_string(), expected);
         }
     }

@@ -18,7 +18,14 @@ pub(super) fn to_raw(config: &Config) -> RawConfig {
         sources: Some(sources(config)),
         dns: Some(dns(&config.dns)),
         detect: Some(spanned(config.detect.clone())),
-        countries: Some(config.countries.files.iter().map(|file| text(path(file))).collect()),
+        countries: Some(
+            config
+                .countries
+                .files
+                .iter()
+                .map(|file| text(path(file)))
+                .collect(),
+        ),
         store: config.store.as_ref().map(|config| spanned(store(config))),
         journal: Some(journal(config.journal.as_ref())),
         alerts: Some(alerts(&config.alerts)),
