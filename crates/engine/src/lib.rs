@@ -187,7 +187,7 @@ impl Engine {
     }
 
     /// Deadlines of rows that are waiting.
-    pub fn waiting(&self) -> usize {
+    pub fn deadlines(&self) -> usize {
         self.deadlines.count()
     }
 
