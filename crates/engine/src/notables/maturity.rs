@@ -84,7 +84,7 @@ impl Engine {
     }
 
     /// Rules that have no history to compare with yet.
-    fn waiting(&self, begun: Time) -> String {
+    fn rules_off(&self, begun: Time) -> String {
         let from = begun.plus_micros(secs(self.settings.history_s));
         match from > self.now {
             true => format!("; rules on history (leaks, churn) are off until {from}"),
@@ -113,7 +113,7 @@ impl Engine {
             first_evidence_at: begun,
             prefixes: Some(counted.mature),
             measured: Some((counted.share() * 10_000.0).round() / 10_000.0),
-            summary: counted.summary() + &self.waiting(begun),
+            summary: counted.summary() + &self.rules_off(begun),
             ..super::blank(kind, self.now)
         })));
     }
