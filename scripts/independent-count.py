@@ -22,7 +22,8 @@ Decisions of detail, all of them
   * Clocks are whole seconds. All messages of one second are applied before anything is counted, in file order.
   * Messages are sorted by time, stably. (In route-views2-20080224 they come sorted.)
   * An hour is unbroken if at the end of no second in it the route was gone: withdrawn and announced again within
-    one second is no break. It is complete 3600 s after the second it began in. It counts for 24 h from its end.
+    one second is no break (--break message: it is). It is complete 3600 s after the second it began in. It counts
+    for 24 h from its end.
   * A share that is exactly 20 % is lost, exactly 65 % is back.
   * A condition that became true with the messages of second t has held for 30 s at t + 30, before the messages of
     that second. `down_at` and `back_at` are these ends; `crossed_at` and `back_crossed_at` the beginnings.
@@ -183,8 +184,11 @@ def counts(prefix):
 class Sweep:
     """One prefix from the first message to the last. Voters (peer ASes) are bits."""
 
-    def __init__(self, voter_of, freeze_at_crossing=False, trace=None):
-        self.voter_of, self.freeze_at_crossing, self.trace = voter_of, freeze_at_crossing, trace
+    def __init__(self, voter_of, options, trace=None):
+        self.voter_of, self.trace = voter_of, trace
+        self.freeze_at_crossing = options.freeze == "crossing"
+        self.any_break = getattr(options, "break") == "message"
+        self.flickered = 0         # voters that were without it within this second
         self.sessions = 0          # sessions that hold it
         self.mask = {}             # voter -> its sessions
         self.having = 0            # voters that hold it
@@ -216,6 +220,9 @@ class Sweep:
                 index += 1
             if self.having != before:
                 self.changed(before, second)
+            if self.any_break:
+                self.begin_again(before & self.flickered & self.having, second)
+            self.flickered = 0
             self.evaluate(second)
         self.until(end)
         if self.outage is not None:
@@ -233,6 +240,7 @@ class Sweep:
             self.sessions &= ~(1 << session)
             if not self.sessions & self.mask[voter]:
                 self.having &= ~(1 << voter)
+                self.flickered |= 1 << voter
 
     def changed(self, before, now):
         """Voters that hold it now and did not a second ago, and the other way round."""
@@ -247,6 +255,15 @@ class Sweep:
                 self.hour_ended[voter] = now
             del self.since[voter]
             self.lost_at[voter] = now
+
+    def begin_again(self, voters, now):
+        """Withdrawn and announced again within one second: the hour begins anew."""
+        for voter in bits(voters):
+            if self.grown >> voter & 1:
+                self.grown &= ~(1 << voter)
+                self.hour_ended[voter] = now
+            self.since[voter] = now
+            self.young.append((now, voter))
 
     def until(self, now):
         """What happens between the messages, up to and including `now`: ends of holds and complete hours."""
@@ -363,7 +380,7 @@ def clock(second):
     return time.strftime("%dT%H:%M:%S", time.gmtime(second))
 
 
-def timelines(record, wanted, freeze):
+def timelines(record, wanted, options):
     """For a person: what each of these prefixes went through."""
     names = {voter: asn.decode() for asn, voter in record.voters.items()}
     for prefix in wanted:
@@ -383,7 +400,7 @@ def timelines(record, wanted, freeze):
                   f"{' '.join(turned)}")
 
         events = record.events.get(prefix.encode(), ())
-        for outage in Sweep(record.voter_of, freeze, trace).run(events, record.last):
+        for outage in Sweep(record.voter_of, options, trace).run(events, record.last):
             print(f"{prefix} outage", {key: value for key, value in outage.items()})
 
 
@@ -392,19 +409,19 @@ def main():
     parser.add_argument("paths", nargs="+", metavar="PATH")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="bgpdump processes at a time")
     parser.add_argument("--freeze", choices=["down", "crossing"], default="down")
+    parser.add_argument("--break", choices=["second", "message"], default="second")
     parser.add_argument("--timeline", action="append", default=[], metavar="PREFIX",
                         help="print what this prefix went through, instead of the count")
     args = parser.parse_args()
     record = read(find(args.paths), args.jobs)
-    freeze = args.freeze == "crossing"
     if args.timeline:
-        return timelines(record, args.timeline, freeze)
+        return timelines(record, args.timeline, args)
     origins = {place: origin.decode() for origin, place in record.origins.items()}
     rows = []
     for prefix, events in record.events.items():
         # Every AS of a baseline has announced it.
         if counts(prefix) and len(events) >= QUORUM:
-            for outage in Sweep(record.voter_of, freeze).run(events, record.last):
+            for outage in Sweep(record.voter_of, args).run(events, record.last):
                 rows.append(dict(outage, prefix=prefix.decode(), origin=origins.get(outage["origin"], ""),
                                  lowest=f"{outage['lowest']:.2f}"))
     rows.sort(key=lambda row: (row["down_at"], row["prefix"]))
