@@ -15,6 +15,8 @@
 //!
 //! A label says when the cause was (`at`, `end`) and how late its effect may be (`within`, seconds). When routes
 //! really went is measured: from the independent count, or from `crossed_at`, `out_at`, `back_at` where given.
+//! The other kinds: `origin_loss` (origin, prefixes: how many), `origin_change` (prefix, origins), `never_out`
+//! (prefix or origin). An `optional` outage is true, but nobody can be asked to find it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -154,6 +156,7 @@ pub struct Outage {
 #[derive(Clone, Debug, PartialEq)]
 pub struct OriginLoss {
     pub origin: Asn,
+    /// What goes out between these two went together; what goes later is another loss of that origin.
     pub from: Time,
     pub until: Time,
     /// How many went.
@@ -254,7 +257,7 @@ impl RawEvent {
                 Event::OriginLoss(OriginLoss {
                     origin: self.origin.ok_or("is an origin_loss without an origin")?,
                     from: at,
-                    until: self.end.unwrap_or_else(|| at.plus_micros(late)),
+                    until: self.end.unwrap_or(Time::MAX).min(at.plus_micros(late)),
                     prefixes: self
                         .prefixes
                         .filter(|&prefixes| prefixes > 0)
