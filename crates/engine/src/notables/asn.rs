@@ -10,21 +10,21 @@ fn is_private(asn: Asn) -> bool {
     matches!(asn.0, 64_512..=65_535 | 4_200_000_000..=u32::MAX)
 }
 
+/// True if the number stands for one AS: not AS0 (RFC 7607), not AS_TRANS.
+pub fn is_named(asn: &Asn) -> bool {
+    !matches!(asn.0, 0 | AS_TRANS)
+}
+
 /// The AS that answers for the route: the last of its path. A private number at the end belongs to a customer of the
 /// AS before it, which should have taken it off, so that AS answers; in a network that has only private numbers
 /// they are as good as any. `None` where nobody can be named: AS_SET, AS0 (RFC 7607), AS_TRANS.
 pub fn accountable(announcement: &Announcement) -> Option<Asn> {
-    let origin = announcement
-        .origin
-        .filter(|origin| !matches!(origin.0, 0 | AS_TRANS))?;
+    let origin = announcement.origin.filter(is_named)?;
     if !is_private(origin) {
         return Some(origin);
     }
     let public = announcement.path.iter().rev().find(|&&asn| !is_private(asn));
-    match public {
-        Some(&asn) => (!matches!(asn.0, 0 | AS_TRANS)).then_some(asn),
-        None => Some(origin),
-    }
+    public.map_or(Some(origin), |asn| Some(*asn).filter(is_named))
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use netfault_model::{Asn, Id, Prefix, Time};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
+use super::asn::is_named;
 use crate::table::Row;
 use crate::table::bits::{BitSet, Slot};
 
@@ -131,7 +132,7 @@ impl Changes {
     pub fn known(&self, row: Row, majority: Option<Asn>) -> Vec<Asn> {
         match self.known.get(&row) {
             Some(known) => known.clone(),
-            None => majority.into_iter().collect(),
+            None => majority.into_iter().filter(is_named).collect(),
         }
     }
 
@@ -157,10 +158,10 @@ impl Changes {
     }
 
     /// The majority may change under a suspect, so what was known is written down.
-    fn pin(&mut self, row: Row, majority: Option<Asn>) {
+    pub fn pin(&mut self, row: Row, majority: Option<Asn>) {
         self.known
             .entry(row)
-            .or_insert_with(|| majority.into_iter().collect());
+            .or_insert_with(|| majority.into_iter().filter(is_named).collect());
     }
 
     pub fn suspect(&mut self, row: Row, majority: Option<Asn>, suspect: Suspect) {

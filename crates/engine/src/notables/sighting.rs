@@ -50,7 +50,12 @@ impl Engine {
             false => changes.is_whole(slot),
         };
         let suspected = changes.follows(row) && changes.route(row, slot, origin, proves);
-        let Some(origin) = origin else { return };
+        let Some(origin) = origin else {
+            if route.origin.is_some() {
+                changes.pin(row, before.majority); // the majority may become one that nobody answers for
+            }
+            return;
+        };
         if suspected {
             self.acquit_by_path(row, origin, route);
             return;
