@@ -71,7 +71,9 @@ fn one_stamp_is_an_hour_ahead() {
 /// After `from` no prefix falls.
 fn ends_quietly(said: &Said, from: i64) {
     for line in said.of_kind("transition") {
-        let falls = ["degrading", "partial", "out"].iter().any(|state| line["to"] == *state);
+        let falls = ["degrading", "partial", "out"]
+            .iter()
+            .any(|state| line["to"] == *state);
         assert!(!falls || crate::said::at(line, "at") < from, "{line}");
     }
 }

@@ -54,13 +54,18 @@ fn nine_peers_are_no_quorum() {
     });
 }
 
-/// … unless the settings say that five are enough, as in a lab: a burst at the fifth loss, Out 30 s after the eighth.
+/// … unless the settings say that five are enough, as in a lab: Degrading 10 s after the second loss (V↓ 0.78), Out 30 s after the
+/// eighth.
 #[test]
 fn nine_peers_of_a_lab() {
     let lab = "watch: {all: true, prefixes: [192.0.2.0/24]}\ndetect: {min_peers: 5}\n";
     play("nine_peers_of_a_lab", &mut nine_peers(), Some(lab), |said| {
         // Watched, so its first quorum is written down too: at the table dump.
-        tells(said, GONE, &[(0, "normal"), (T + 14, "degrading"), (T + 7 + 30, "out")]);
+        tells(
+            said,
+            GONE,
+            &[(0, "normal"), (T + 1 + 10, "degrading"), (T + 7 + 30, "out")],
+        );
         said.only_about(&[GONE]);
         said.one_incident();
     });

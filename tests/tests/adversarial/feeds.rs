@@ -56,7 +56,15 @@ fn two_collectors_go_away_at_once() {
     play("two_collectors_go_away", &mut world, None, |said| {
         let story = said.story(GONE);
         let states: Vec<&str> = story.iter().map(|(_, state)| *state).collect();
-        let expected = ["degrading", "partial", "unknown", "partial", "out", "recovering", "normal"];
+        let expected = [
+            "degrading",
+            "partial",
+            "unknown",
+            "partial",
+            "out",
+            "recovering",
+            "normal",
+        ];
         assert_eq!(states, expected, "{story:?}");
         assert_eq!(story[..2], [(T + 14, "degrading"), (T + 131, "partial")]);
         assert!((T + 160..=T + 175).contains(&story[2].0), "{story:?}");
@@ -81,10 +89,15 @@ fn silence(world: &mut World, hole: i64) {
 fn a_feed_returns_after_three_minutes() {
     let mut world = World::of_four();
     silence(&mut world, 190);
-    play("feed_returns_after_3_minutes", &mut world, Some(WATCHED), |said| {
-        feed_states(said, &["suspect", "up"]);
-        quiet_prefixes(said);
-    });
+    play(
+        "feed_returns_after_3_minutes",
+        &mut world,
+        Some(WATCHED),
+        |said| {
+            feed_states(said, &["suspect", "up"]);
+            quiet_prefixes(said);
+        },
+    );
 }
 
 /// … for twenty minutes: what its peers have is not known any more, but 18 of 24 peer ASes are a quorum.
@@ -92,10 +105,15 @@ fn a_feed_returns_after_three_minutes() {
 fn a_feed_returns_after_twenty_minutes() {
     let mut world = World::of_four();
     silence(&mut world, 1200);
-    play("feed_returns_after_20_minutes", &mut world, Some(WATCHED), |said| {
-        feed_states(said, &["suspect", "up"]);
-        quiet_prefixes(said);
-    });
+    play(
+        "feed_returns_after_20_minutes",
+        &mut world,
+        Some(WATCHED),
+        |said| {
+            feed_states(said, &["suspect", "up"]);
+            quiet_prefixes(said);
+        },
+    );
 }
 
 /// The only collector there is: nothing is known for as long, and then the old state resumes.
@@ -103,17 +121,22 @@ fn a_feed_returns_after_twenty_minutes() {
 fn the_only_feed_returns_after_three_minutes() {
     let mut world = World::of_one(24);
     silence(&mut world, 190);
-    play("only_feed_returns_after_3_minutes", &mut world, Some(WATCHED), |said| {
-        feed_states(said, &["suspect", "up"]);
-        let story = said.story(GONE);
-        assert_eq!(story.len(), 3, "{story:?}");
-        let states = [story[0].1, story[1].1, story[2].1];
-        assert_eq!(states, ["normal", "unknown", "normal"], "{story:?}");
-        assert!((T + 170..=T + 180).contains(&story[1].0), "{story:?}");
-        assert!((T + 190..=T + 200).contains(&story[2].0), "{story:?}");
-        said.no_loss();
-        said.nothing_notable();
-    });
+    play(
+        "only_feed_returns_after_3_minutes",
+        &mut world,
+        Some(WATCHED),
+        |said| {
+            feed_states(said, &["suspect", "up"]);
+            let story = said.story(GONE);
+            assert_eq!(story.len(), 3, "{story:?}");
+            let states = [story[0].1, story[1].1, story[2].1];
+            assert_eq!(states, ["normal", "unknown", "normal"], "{story:?}");
+            assert!((T + 170..=T + 180).contains(&story[1].0), "{story:?}");
+            assert!((T + 190..=T + 200).contains(&story[2].0), "{story:?}");
+            said.no_loss();
+            said.nothing_notable();
+        },
+    );
 }
 
 /// … after twenty minutes its routes are unknown until they are heard again, which most never are.
@@ -121,13 +144,18 @@ fn the_only_feed_returns_after_three_minutes() {
 fn the_only_feed_returns_after_twenty_minutes() {
     let mut world = World::of_one(24);
     silence(&mut world, 1200);
-    play("only_feed_returns_after_20_minutes", &mut world, Some(WATCHED), |said| {
-        feed_states(said, &["suspect", "up"]);
-        let states: Vec<&str> = said.story(GONE).iter().map(|(_, state)| *state).collect();
-        assert_eq!(states, ["normal", "unknown"]);
-        said.no_loss();
-        said.nothing_notable();
-    });
+    play(
+        "only_feed_returns_after_20_minutes",
+        &mut world,
+        Some(WATCHED),
+        |said| {
+            feed_states(said, &["suspect", "up"]);
+            let states: Vec<&str> = said.story(GONE).iter().map(|(_, state)| *state).collect();
+            assert_eq!(states, ["normal", "unknown"]);
+            said.no_loss();
+            said.nothing_notable();
+        },
+    );
 }
 
 /// States of whole collectors, in order.
@@ -209,9 +237,18 @@ fn a_file_is_missing() {
     let states: Vec<&str> = said.story(GONE).iter().map(|(_, state)| *state).collect();
     assert_eq!(states, ["normal", "unknown"]);
     let story = said.story(OTHER);
-    let told: Vec<_> = story.iter().filter(|(_, state)| !["unknown", "normal"].contains(state)).collect();
-    assert_eq!(told, [&(LATER + 24, "degrading"), &(LATER + 49, "out")], "{story:?}");
-    let [incident] = said.one_incident()[..] else { panic!("one version") };
+    let told: Vec<_> = story
+        .iter()
+        .filter(|(_, state)| !["unknown", "normal"].contains(state))
+        .collect();
+    assert_eq!(
+        told,
+        [&(LATER + 24, "degrading"), &(LATER + 49, "out")],
+        "{story:?}"
+    );
+    let [incident] = said.one_incident()[..] else {
+        panic!("one version")
+    };
     assert_eq!(incident["state"], "open");
     golden::compare("file_missing", &said.text);
 }

@@ -8,7 +8,10 @@ pub fn compare(scenario: &str, said: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/adversarial");
     let file = folder.join(format!("{scenario}.ndjson"));
     if std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1") {
-        assert!(std::env::var_os("CI").is_none(), "golden files are not written in CI");
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "golden files are not written in CI"
+        );
         std::fs::create_dir_all(&folder).expect("the folder of golden files");
         std::fs::write(&file, said).expect("a golden file");
         return;

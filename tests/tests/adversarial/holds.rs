@@ -16,7 +16,11 @@ struct Level {
 impl Level {
     fn new(world: &mut World, prefix: &'static str, origin: u32) -> Self {
         world.hold(prefix, origin);
-        Level { prefix, origin, lost: 0 }
+        Level {
+            prefix,
+            origin,
+            lost: 0,
+        }
     }
 
     fn set(&mut self, world: &mut World, at: i64, lost: usize) {
@@ -26,7 +30,13 @@ impl Level {
     }
 
     /// `low` peers lack it for `on` seconds, then `high` for `off`, so many times; then all have it. Says when that is.
-    fn swing(&mut self, world: &mut World, (low, on): (usize, i64), (high, off): (usize, i64), times: i64) -> i64 {
+    fn swing(
+        &mut self,
+        world: &mut World,
+        (low, on): (usize, i64),
+        (high, off): (usize, i64),
+        times: i64,
+    ) -> i64 {
         for round in 0..times {
             self.set(world, T + round * (on + off), low);
             self.set(world, T + round * (on + off) + on, high);
@@ -52,8 +62,16 @@ fn holds_to_the_second() {
     let below_partial = Level::new(&mut world, "198.18.6.0/24", 5006).swing(&mut world, (10, 119), (9, 1), 8);
     recovers_late(&mut world);
     play("holds_to_the_second", &mut world, None, |said| {
-        let expected = [(T + 10, "degrading"), (T + 120, "partial"), (below_out + 30, "recovering")];
-        tells(said, "192.0.2.0/24", &[&expected[..], &[(below_out + 300, "normal")]].concat());
+        let expected = [
+            (T + 10, "degrading"),
+            (T + 120, "partial"),
+            (below_out + 30, "recovering"),
+        ];
+        tells(
+            said,
+            "192.0.2.0/24",
+            &[&expected[..], &[(below_out + 300, "normal")]].concat(),
+        );
         let expected = [
             (T + 10, "degrading"),
             (T + 30, "out"), // the deadline comes before the announcements of its second
@@ -61,8 +79,16 @@ fn holds_to_the_second() {
             (T + 330, "normal"),
         ];
         tells(said, "198.51.100.0/24", &expected);
-        tells(said, "198.18.5.0/24", &[(T + 10, "degrading"), (T + 70, "normal")]);
-        tells(said, "198.18.6.0/24", &[(T + 10, "degrading"), (below_partial + 60, "normal")]);
+        tells(
+            said,
+            "198.18.5.0/24",
+            &[(T + 10, "degrading"), (T + 70, "normal")],
+        );
+        tells(
+            said,
+            "198.18.6.0/24",
+            &[(T + 10, "degrading"), (below_partial + 60, "normal")],
+        );
         let expected = [
             (T + 10, "degrading"),
             (T + 30, "out"),
@@ -70,7 +96,13 @@ fn holds_to_the_second() {
             (T + 600 + 300, "normal"),
         ];
         tells(said, "198.18.7.0/24", &expected);
-        let moved = ["192.0.2.0/24", "198.51.100.0/24", "198.18.5.0/24", "198.18.6.0/24", "198.18.7.0/24"];
+        let moved = [
+            "192.0.2.0/24",
+            "198.51.100.0/24",
+            "198.18.5.0/24",
+            "198.18.6.0/24",
+            "198.18.7.0/24",
+        ];
         said.only_about(&moved);
         // Degrading alone is no incident of something that nobody watches.
         assert_eq!(said.incidents().len(), 3, "{:?}", said.incidents().keys());
@@ -109,11 +141,18 @@ fn flapping_to_the_second() {
         for (prefix, third) in [(FLAPS, 1800), (JUST_NOT, 1801)] {
             let episode = |start: i64| {
                 let at = |second: i64| T + start + second;
-                [(at(10), "degrading"), (at(30), "out"), (at(130), "recovering"), (at(400), "normal")]
+                [
+                    (at(10), "degrading"),
+                    (at(30), "out"),
+                    (at(130), "recovering"),
+                    (at(400), "normal"),
+                ]
             };
             tells(said, prefix, &[episode(0), episode(900), episode(third)].concat());
         }
-        let [flapping] = said.notables("flapping")[..] else { panic!("{:?}", said.notables("flapping")) };
+        let [flapping] = said.notables("flapping")[..] else {
+            panic!("{:?}", said.notables("flapping"))
+        };
         assert_eq!(flapping["subject"]["prefix"], FLAPS);
         assert_eq!(at(flapping, "at"), T + 1800 + 30);
         reopened(said, FLAPS, true);
@@ -125,9 +164,21 @@ fn flapping_to_the_second() {
 #[track_caller]
 fn reopened(said: &Said, prefix: &str, flapped: bool) {
     let incidents = said.incidents();
-    let own = incidents.values().filter(|versions| versions[0]["subject"]["prefix"] == prefix);
-    let [versions] = own.collect::<Vec<_>>()[..] else { panic!("one incident of {prefix}") };
+    let own = incidents
+        .values()
+        .filter(|versions| versions[0]["subject"]["prefix"] == prefix);
+    let [versions] = own.collect::<Vec<_>>()[..] else {
+        panic!("one incident of {prefix}")
+    };
     let last = versions.last().expect("a version");
-    assert_eq!((&last["state"], &last["reopened"]), (&"resolved".into(), &2.into()), "{last}");
-    assert_eq!(versions.iter().any(|version| version["flapping"] == true), flapped, "{prefix}");
+    assert_eq!(
+        (&last["state"], &last["reopened"]),
+        (&"resolved".into(), &2.into()),
+        "{last}"
+    );
+    assert_eq!(
+        versions.iter().any(|version| version["flapping"] == true),
+        flapped,
+        "{prefix}"
+    );
 }

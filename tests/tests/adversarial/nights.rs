@@ -27,12 +27,16 @@ fn the_same_outage_every_night() {
         let mut expected = vec![(0, "normal")];
         for night in 0..4 {
             let one = night * DAY + HOUR;
-            expected.extend([(one + 14, "degrading"), (one + 39, "out")]); // the fifth; the tenth of twelve
+            expected.extend([(one + 2 + 10, "degrading"), (one + 9 + 30, "out")]); // the third; the tenth of twelve
             expected.extend([(one + 607 + 30, "recovering"), (one + 610 + 300, "normal")]);
         }
         tells(said, GONE, &expected);
         for line in said.transitions(GONE) {
-            assert_eq!((&line["peers_eligible"], &line["beacon"]), (&12.into(), &false.into()), "{line}");
+            assert_eq!(
+                (&line["peers_eligible"], &line["beacon"]),
+                (&12.into(), &false.into()),
+                "{line}"
+            );
         }
         four_incidents(said);
         said.only_about(&[GONE]);
@@ -46,9 +50,17 @@ fn four_incidents(said: &Said) {
     for versions in said.incidents().values() {
         let (first, last) = (versions[0], versions[versions.len() - 1]);
         nights.push(at(first, "raised_at") / DAY);
-        assert_eq!((&first["state"], &last["state"]), (&"open".into(), &"resolved".into()), "{last}");
+        assert_eq!(
+            (&first["state"], &last["state"]),
+            (&"open".into(), &"resolved".into()),
+            "{last}"
+        );
         for version in versions {
-            assert_eq!((&version["shown"], &version["beacon"]), (&true.into(), &false.into()), "{version}");
+            assert_eq!(
+                (&version["shown"], &version["beacon"]),
+                (&true.into(), &false.into()),
+                "{version}"
+            );
         }
     }
     nights.sort_unstable();
@@ -85,9 +97,16 @@ fn a_beacon_through_a_day() {
             assert_eq!(line["beacon"], true, "{line}");
         }
         for line in said.of_kind("incident") {
-            assert_eq!((&line["beacon"], &line["shown"]), (&true.into(), &false.into()), "{line}");
+            assert_eq!(
+                (&line["beacon"], &line["shown"]),
+                (&true.into(), &false.into()),
+                "{line}"
+            );
         }
-        let measured = said.notables("beacon").into_iter().filter(|line| line["measured"] == 68.0);
+        let measured = said
+            .notables("beacon")
+            .into_iter()
+            .filter(|line| line["measured"] == 68.0);
         assert_eq!(measured.count(), 6);
         assert!(said.notables("flapping").is_empty());
     });

@@ -96,7 +96,11 @@ fn planned_renumbering() {
     play("planned_renumbering", &mut world, None, |said| {
         for part in &parts {
             let story = said.story(part);
-            assert_eq!(story, [(2 * T + 14, "degrading"), (2 * T + 9 + 30, "out")], "{part}");
+            assert_eq!(
+                story,
+                [(2 * T + 2 + 10, "degrading"), (2 * T + 9 + 30, "out")],
+                "{part}"
+            );
             for line in said.transitions(part) {
                 assert_eq!(line["cover"], "same_origin", "{line}");
             }
@@ -136,11 +140,44 @@ fn a_more_specific_is_hijacked() {
         };
         assert_eq!(told["subject"]["prefix"], STOLEN);
         assert_eq!(told["covered_by"], VICTIM);
-        assert_eq!((&told["old_origins"], &told["new_origins"]), (&json!([5005]), &json!([5666])));
+        assert_eq!(
+            (&told["old_origins"], &told["new_origins"]),
+            (&json!([5005]), &json!([5666]))
+        );
         assert!((T + 2..=T + 12).contains(&at(told, "at")), "{told}");
         assert_eq!((&told["over"], &over["over"]), (&json!(false), &json!(true)));
         assert_eq!(told["id"], over["id"]);
         let last = 2 * T + 21; // fewer than three peers see it
         assert_eq!(at(over, "at"), last + 1800, "{over}");
+    });
+}
+
+/// Somebody announces somebody else's prefix itself, and every peer believes it for half an hour. Any origin counts as
+/// seen, so the prefix is never lost; the origin is news, once, with both of them, and it is over half an hour after the
+/// third-last peer has left it.
+#[test]
+fn a_prefix_is_taken_over() {
+    let mut world = World::of_four();
+    world.hold(ODD, 5001);
+    world.beat(3 * 3600);
+    for peer in world.peers() {
+        world.back(T + peer as i64, peer, &[ODD], 5666);
+        world.back(2 * T + peer as i64, peer, &[ODD], 5001);
+    }
+    play("prefix_taken_over", &mut world, None, |said| {
+        said.none("transition");
+        said.none("incident");
+        let [told, over] = said.notables("origin_change")[..] else {
+            panic!("it begins and it ends: {:?}", said.notables("origin_change"))
+        };
+        assert_eq!(told["subject"]["prefix"], ODD);
+        assert_eq!(told["covered_by"], json!(null));
+        assert_eq!(
+            (&told["old_origins"], &told["new_origins"]),
+            (&json!([5001]), &json!([5666]))
+        );
+        assert!((T + 2..=T + 12).contains(&at(told, "at")), "{told}");
+        assert_eq!((&told["over"], &over["over"]), (&json!(false), &json!(true)));
+        assert_eq!(at(over, "at"), 2 * T + 21 + 1800, "{over}");
     });
 }

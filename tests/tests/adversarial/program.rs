@@ -44,7 +44,10 @@ pub fn replay_folder(folder: &Path, config: Option<&str>) -> Said {
 /// memory it had, in MB, as far as Linux tells.
 pub fn run(folder: &Path, config: Option<&str>, mut each: impl FnMut(&str)) -> u64 {
     let mut command = Command::new(binary());
-    command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped());
+    command
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
     for name in ["NETFAULT_CONFIG", "RUST_LOG", "RUST_BACKTRACE"] {
         command.env_remove(name);
     }
@@ -71,7 +74,10 @@ pub fn run(folder: &Path, config: Option<&str>, mut each: impl FnMut(&str)) -> u
 
 fn folders(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("the archive").flatten();
-    let mut folders: Vec<_> = entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    let mut folders: Vec<_> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
+        .collect();
     folders.sort();
     folders
 }
@@ -111,7 +117,10 @@ fn build(profile: &Path) {
     }
     let target = profile.parent().expect("the target folder");
     cargo.arg("--target-dir").arg(target).current_dir(workspace());
-    assert!(cargo.status().expect("cargo starts").success(), "the program cannot be built");
+    assert!(
+        cargo.status().expect("cargo starts").success(),
+        "the program cannot be built"
+    );
 }
 
 fn workspace() -> PathBuf {
@@ -128,7 +137,10 @@ fn newest_in(folder: &Path) -> SystemTime {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let times = entries.map(|entry| match entry.path().is_dir() {
         true => newest_in(&entry.path()),
-        false => entry.metadata().and_then(|data| data.modified()).unwrap_or(SystemTime::UNIX_EPOCH),
+        false => entry
+            .metadata()
+            .and_then(|data| data.modified())
+            .unwrap_or(SystemTime::UNIX_EPOCH),
     });
     times.max().unwrap_or(SystemTime::UNIX_EPOCH)
 }

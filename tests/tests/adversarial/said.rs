@@ -14,13 +14,18 @@ pub struct Said {
 
 /// Seconds from the beginning of the world, of a field that is a time.
 pub fn at(line: &Value, field: &str) -> i64 {
-    let text = line[field].as_str().unwrap_or_else(|| panic!("no {field}: {line}"));
+    let text = line[field]
+        .as_str()
+        .unwrap_or_else(|| panic!("no {field}: {line}"));
     text.parse::<Time>().expect("a time").secs() - BEGIN
 }
 
 impl Said {
     pub fn new(text: String) -> Self {
-        let lines = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let lines = text
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect();
         Said { text, lines }
     }
 
@@ -37,7 +42,8 @@ impl Said {
     /// When one prefix came into which state.
     pub fn story(&self, prefix: &str) -> Vec<(i64, &str)> {
         let told = self.transitions(prefix).into_iter();
-        told.map(|line| (at(line, "at"), line["to"].as_str().expect("a state"))).collect()
+        told.map(|line| (at(line, "at"), line["to"].as_str().expect("a state")))
+            .collect()
     }
 
     /// Prefixes that have any transition.
@@ -63,14 +69,19 @@ impl Said {
         self.none("incident");
         for line in self.of_kind("transition") {
             let states = [line["from"].as_str(), line["to"].as_str()];
-            let known = states.iter().all(|state| matches!(state, Some("unknown" | "normal")));
+            let known = states
+                .iter()
+                .all(|state| matches!(state, Some("unknown" | "normal")));
             assert!(known, "nothing was lost: {line}");
         }
     }
 
     /// Notables of one kind.
     pub fn notables(&self, what: &str) -> Vec<&Value> {
-        self.of_kind("notable").into_iter().filter(|line| line["what"] == what).collect()
+        self.of_kind("notable")
+            .into_iter()
+            .filter(|line| line["what"] == what)
+            .collect()
     }
 
     /// Nothing notable but what the program knows about its own learning, which is news on every day.
@@ -86,7 +97,10 @@ impl Said {
     pub fn incidents(&self) -> BTreeMap<&str, Vec<&Value>> {
         let mut found: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
         for line in self.of_kind("incident") {
-            found.entry(line["id"].as_str().expect("an id")).or_default().push(line);
+            found
+                .entry(line["id"].as_str().expect("an id"))
+                .or_default()
+                .push(line);
         }
         found
     }
@@ -103,10 +117,18 @@ impl Said {
     /// … which is over by now, and was opened once.
     #[track_caller]
     pub fn one_incident_and_resolved(&self) {
-        let states: Vec<_> = self.one_incident().iter().map(|line| line["state"].clone()).collect();
+        let states: Vec<_> = self
+            .one_incident()
+            .iter()
+            .map(|line| line["state"].clone())
+            .collect();
         assert_eq!(states.first(), Some(&"open".into()), "{states:?}");
         assert_eq!(states.last(), Some(&"resolved".into()), "{states:?}");
-        assert_eq!(states.iter().filter(|&state| state == "open").count(), 1, "{states:?}");
+        assert_eq!(
+            states.iter().filter(|&state| state == "open").count(),
+            1,
+            "{states:?}"
+        );
     }
 }
 

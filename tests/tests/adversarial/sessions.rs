@@ -33,8 +33,7 @@ fn a_session_reset_in_mid_convergence() {
     world.hold(KEPT, 5002);
     world.beat(3600);
     for peer in world.peers_of("rrc04") {
-        world.session(T + 5, peer, false);
-        world.session(T + 15, peer, true);
+        world.reset(peer, T + 5..T + 15);
         beat(&mut world, T + 16, peer);
         world.back(T + 17, peer, &[KEPT], 5002);
         world.end_of_rib(T + 20 + peer as i64 - 18, peer);
@@ -70,8 +69,7 @@ fn a_table_transfer_leaves_the_prefix_out() {
     world.beat(3600);
     for peer in world.peers() {
         let reset = T + 30 * peer as i64;
-        world.session(reset, peer, false);
-        world.session(reset + 5, peer, true);
+        world.reset(peer, reset..reset + 5);
         beat(&mut world, reset + 6, peer);
         world.back(reset + 7, peer, &[KEPT], 5002);
         world.end_of_rib(reset + 10, peer);
@@ -99,8 +97,7 @@ fn the_same_table_again() {
     world.hold(KEPT, 5002);
     world.beat(3600);
     for peer in world.peers_of("rrc03") {
-        world.session(T, peer, false);
-        world.session(T + 40, peer, true);
+        world.reset(peer, T..T + 40);
         beat(&mut world, T + 41, peer);
         world.back(T + 42, peer, &[KEPT], 5002);
         world.back(T + 43, peer, &[GONE], 5001);
@@ -110,5 +107,35 @@ fn the_same_table_again() {
         said.none("transition");
         said.none("incident");
         said.nothing_notable();
+    });
+}
+
+/// The reset of the first scenario, of peers that send no End-of-RIB (RFC 4724 is an option) and, like every full feed, are
+/// never quiet for two minutes. What is new after the reset has been said 17 s into it; two minutes later, nothing new
+/// having come, the table was whole: the prefix that was not in it is lost, inferred. Out 30 s after that.
+#[test]
+fn no_end_of_rib() {
+    let mut world = World::of_four();
+    world.hold(GONE, 5001);
+    world.hold(KEPT, 5002);
+    world.beat(3600);
+    for peer in world.peers_of("rrc04") {
+        world.reset(peer, T + 5..T + 15);
+        beat(&mut world, T + 16, peer);
+        world.back(T + 17, peer, &[KEPT], 5002);
+    }
+    for peer in 0..18 {
+        world.withdraw(T + peer as i64, peer, &[GONE]);
+    }
+    play("no_end_of_rib", &mut world, None, |said| {
+        let expected = [
+            (T + 14, "degrading"),
+            (T + 131, "partial"),
+            (T + 17 + 120 + 30, "out"),
+        ];
+        tells(said, GONE, &expected);
+        assert_eq!(inferred(said.transitions(GONE)[2]), (6, 18));
+        said.only_about(&[GONE]);
+        said.one_incident();
     });
 }

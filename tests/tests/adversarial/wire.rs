@@ -27,7 +27,8 @@ pub struct Path(Vec<u8>);
 impl Path {
     pub fn of(asns: &[u32]) -> Self {
         let mut path = Path(Vec::new());
-        asns.chunks(SEGMENT).for_each(|part| path.segment(AS_SEQUENCE, part));
+        asns.chunks(SEGMENT)
+            .for_each(|part| path.segment(AS_SEQUENCE, part));
         path
     }
 

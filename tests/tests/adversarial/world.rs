@@ -25,6 +25,7 @@ pub fn prefix(text: &str) -> Prefix {
 
 /// One record of updates.
 struct Record {
+    peer: usize,
     /// When it was written, which says in which file it is and where.
     at: i64,
     /// What its stamp says, seconds since 1970.
@@ -119,7 +120,6 @@ impl World {
         self.table.insert(prefix(text), routes);
     }
 
-
     pub fn announce(&mut self, at: i64, peer: usize, texts: &[&str], path: &Path) {
         let prefixes: Vec<Prefix> = texts.iter().map(|text| prefix(text)).collect();
         self.update(at, peer, &[], &prefixes, Some(path));
@@ -146,16 +146,30 @@ impl World {
         self.update(at, peer, &[], &[], None);
     }
 
+    /// The session is down in that time, and says nothing of what it was to say by now.
+    pub fn reset(&mut self, peer: usize, down: Range<i64>) {
+        let said = |record: &Record| record.peer != peer || !down.contains(&record.at);
+        self.collectors
+            .iter_mut()
+            .for_each(|collector| collector.records.retain(said));
+        self.session(down.start, peer, false);
+        self.session(down.end, peer, true);
+    }
+
     pub fn session(&mut self, at: i64, peer: usize, up: bool) {
         let body = wire::state_change(Self::asn(peer), Self::addr(peer), up);
         self.push(at, peer, wire::STATE_CHANGE_AS4, body);
     }
 
     fn push(&mut self, at: i64, peer: usize, subtype: u16, body: Vec<u8>) {
-        let home = self.collectors.iter_mut().find(|collector| collector.peers.contains(&peer));
+        let home = self
+            .collectors
+            .iter_mut()
+            .find(|collector| collector.peers.contains(&peer));
         let home = home.expect("a peer of some collector");
         let stamp = BEGIN + at + home.ahead;
         home.records.push(Record {
+            peer,
             at,
             stamp,
             subtype,
@@ -165,18 +179,22 @@ impl World {
 
     /// The stamp of the peer's newest record is wrong.
     pub fn mistime(&mut self, peer: usize, stamp: i64) {
-        let home = self.collectors.iter_mut().find(|collector| collector.peers.contains(&peer));
+        let home = self
+            .collectors
+            .iter_mut()
+            .find(|collector| collector.peers.contains(&peer));
         let last = home.and_then(|home| home.records.last_mut());
         last.expect("a record").stamp = stamp;
     }
 
-    /// Every peer says something about every 48 s (96 with few peers), so that a collector is never quiet for 10 s.
+    /// Every peer says something every 48 s (six peers) to 96 s, so that no collector is quiet for more than 8 s.
     pub fn beat(&mut self, until: i64) {
         let beats = self.collectors.iter().map(|collector| collector.peers.clone());
         for peers in beats.collect::<Vec<_>>() {
-            let every = 8 * peers.len() as i64;
+            let step = 8.min(96 / peers.len() as i64);
+            let every = step * peers.len() as i64;
             for peer in peers.clone() {
-                let phase = 8 * (peer - peers.start) as i64;
+                let phase = step * (peer - peers.start) as i64;
                 for (round, at) in (4 + phase..until).step_by(every as usize).enumerate() {
                     let path = Path::of(&[Self::asn(peer), 2001 + round as u32 % 2, BEAT_ORIGIN]);
                     self.announce(at, peer, &[BEAT], &path);
@@ -211,7 +229,9 @@ impl World {
             collector.records.sort_by_key(|record| record.at); // stable: what was said first stays first
             let mut parts: BTreeMap<i64, Vec<u8>> = BTreeMap::new();
             for record in &collector.records {
-                let part = parts.entry(record.at.div_euclid(self.file) * self.file).or_default();
+                let part = parts
+                    .entry(record.at.div_euclid(self.file) * self.file)
+                    .or_default();
                 let stamp = u32::try_from(record.stamp).expect("a stamp of MRT");
                 wire::record(part, stamp, wire::BGP4MP, record.subtype, &record.body);
             }
@@ -226,13 +246,24 @@ impl World {
 
     fn dump(&self, index: usize) -> Vec<u8> {
         let Collector { peers, ahead, .. } = &self.collectors[index];
-        let index: Vec<_> = peers.clone().map(|peer| (Self::asn(peer), Self::addr(peer))).collect();
+        let index: Vec<_> = peers
+            .clone()
+            .map(|peer| (Self::asn(peer), Self::addr(peer)))
+            .collect();
         let now = (BEGIN + ahead) as u32;
         let mut out = Vec::new();
-        wire::record(&mut out, now, wire::TABLE_DUMP_V2, wire::PEER_INDEX_TABLE, &wire::peer_index(&index));
+        wire::record(
+            &mut out,
+            now,
+            wire::TABLE_DUMP_V2,
+            wire::PEER_INDEX_TABLE,
+            &wire::peer_index(&index),
+        );
         for (sequence, (prefix, routes)) in self.table.iter().enumerate() {
             let own = routes.iter().filter(|(peer, _)| peers.contains(peer));
-            let routes: Vec<_> = own.map(|(peer, path)| ((peer - peers.start) as u16, path)).collect();
+            let routes: Vec<_> = own
+                .map(|(peer, path)| ((peer - peers.start) as u16, path))
+                .collect();
             let body = wire::rib(sequence as u32, *prefix, now - AGE as u32, &routes);
             let subtype = match prefix.family() {
                 netfault_model::Family::V4 => wire::RIB_IPV4_UNICAST,
