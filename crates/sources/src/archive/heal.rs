@@ -112,14 +112,18 @@ impl Default for Pace {
     }
 }
 
+/// Holes of one collector that the same files fill.
 struct Waiting {
-    hole: Hole,
+    /// All of them.
+    span: Hole,
+    /// Each is answered.
+    holes: Vec<Hole>,
     since: Instant,
     due: Instant,
     wait: Duration,
 }
 
-/// Answers every hole with the files that fill it, or with why it stays. `clock` tells how long ago a hole was.
+/// Answers every hole, once, with the files that fill it, or with why it stays. `clock` tells how long ago a hole was.
 pub async fn run(
     archive: Arc<Archive>,
     pace: Pace,
@@ -180,25 +184,26 @@ impl Healer {
         let published = hole.to + step + self.pace.margin;
         let ahead = Duration::from_micros(published.since(now).max(0).unsigned_abs());
         let due = Instant::now() + ahead.min(self.pace.give_up);
-        // Holes of one file are one hole.
         let near = |one: &&mut Waiting| {
-            one.hole.collector == hole.collector
-                && hole.from <= one.hole.to + step
-                && one.hole.from <= hole.to + step
+            one.span.collector == hole.collector
+                && hole.from <= one.span.to + step
+                && one.span.from <= hole.to + step
         };
-        if let Some(one) = waiting.iter_mut().find(near) {
-            one.hole.from = one.hole.from.min(hole.from);
-            one.hole.to = one.hole.to.max(hole.to);
-            one.due = one.due.max(due);
-            return Ok(());
-        }
-        if waiting.len() >= MAX_WAITING {
+        if waiting.iter().map(|one| one.holes.len()).sum::<usize>() >= MAX_WAITING {
             return self
-                .give_up(hole, "too many holes wait to be healed".to_owned())
+                .give_up(&[hole], "too many holes wait to be healed".to_owned())
                 .await;
         }
+        if let Some(one) = waiting.iter_mut().find(near) {
+            one.span.from = one.span.from.min(hole.from);
+            one.span.to = one.span.to.max(hole.to);
+            one.due = one.due.max(due);
+            one.holes.push(hole);
+            return Ok(());
+        }
         waiting.push(Waiting {
-            hole,
+            span: hole,
+            holes: vec![hole],
             since: Instant::now(),
             due,
             wait: self.pace.wait,
@@ -214,35 +219,47 @@ impl Healer {
                 continue;
             }
             let one = &mut waiting[index];
-            let answer = match self.files(one.hole).await {
-                Ok(files) => Healing::Filled(Filled {
-                    hole: one.hole,
-                    files,
-                }),
+            let Hole { collector, from, .. } = one.span;
+            match self.files(one.span).await {
+                Ok(files) => {
+                    let filled = waiting.swap_remove(index).holes;
+                    self.fill(filled, files).await?;
+                }
                 Err(reason) if one.since.elapsed() < self.pace.give_up => {
-                    tracing::debug!(collector = %one.hole.collector, from = %one.hole.from, "not healed yet: {reason}");
+                    tracing::debug!(%collector, %from, "not healed yet: {reason}");
                     one.due = Instant::now() + one.wait;
                     one.wait = one.wait.mul_f64(1.5).min(self.pace.longest_wait);
                     index += 1;
-                    continue;
                 }
                 Err(reason) => {
-                    self.give_up(one.hole, reason).await?;
-                    waiting.swap_remove(index);
-                    continue;
+                    let stay = waiting.swap_remove(index).holes;
+                    self.give_up(&stay, reason).await?;
                 }
-            };
-            waiting.swap_remove(index);
+            }
+        }
+        Ok(())
+    }
+
+    async fn fill(&self, holes: Vec<Hole>, files: Vec<Held>) -> Result<(), Unheard> {
+        for hole in holes {
+            let files = files.clone();
+            let answer = Healing::Filled(Filled { hole, files });
             self.answers.send(answer).await.map_err(|_| Unheard)?;
         }
         Ok(())
     }
 
-    async fn give_up(&self, hole: Hole, reason: String) -> Result<(), Unheard> {
-        let Hole { collector, from, to } = hole;
-        tracing::warn!(%collector, %from, %to, "a hole stays: {reason}");
-        let answer = Healing::GivenUp(GivenUp { hole, reason });
-        self.answers.send(answer).await.map_err(|_| Unheard)
+    async fn give_up(&self, holes: &[Hole], reason: String) -> Result<(), Unheard> {
+        if let (Some(first), Some(last)) = (holes.iter().min(), holes.iter().max_by_key(|hole| hole.to)) {
+            let (collector, from, to) = (first.collector, first.from, last.to);
+            tracing::warn!(%collector, %from, %to, "a hole stays: {reason}");
+        }
+        for &hole in holes {
+            let reason = reason.clone();
+            let answer = Healing::GivenUp(GivenUp { hole, reason });
+            self.answers.send(answer).await.map_err(|_| Unheard)?;
+        }
+        Ok(())
     }
 
     /// Every file of the hole, or why it cannot be filled yet.

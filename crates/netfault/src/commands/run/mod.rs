@@ -7,13 +7,16 @@
 //!                                                 └─► alerts (own tasks, outbox)
 //! ```
 //! * [`work`] the pipeline thread, which owns the engine; [`restore`] what an earlier run left
+//! * [`seeding`] the table of an archive; [`healing`] holes that it fills
 //! * [`sources`] the tasks that send; [`output`] a standard output that may fail
 //!
 //! Sources start once the pipeline has its table back. Shutdown closes the channel: sources stop first, what
 //! they sent is still worked through, then the sinks are closed, each with a deadline.
 
+mod healing;
 mod output;
 mod restore;
+mod seeding;
 mod sources;
 mod work;
 
@@ -21,8 +24,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use netfault_alerts::{Alerts, Notice, Open};
+use netfault_alerts::{Alerts, Notice, Open, Policy};
 use netfault_engine::Watchlist;
+use netfault_engine::notables::beacons::BeaconMode;
 use netfault_sources::journal;
 use netfault_store::{Writer, WriterConfig, embedded};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -102,12 +106,19 @@ async fn serve_with(
             Style::stdout(),
         )),
         recorder: store.map(|store| recorder(config, store)).transpose()?,
-        notifier: Some(notifier(&alerts, open)),
+        notifier: Some(notifier(config, &alerts, open)),
+        observer: None,
     };
+    let archive = match &config.archive {
+        Some(section) if !section.collectors.is_empty() => Some(super::archives::open(section)?),
+        _ => None,
+    };
+    let (healer, healing) = sources::healer(config, archive.as_ref());
     let worker = work::Worker {
         journal: open_journal(config)?,
         pipeline: Pipeline::new(config, sinks),
         keeper: Keeper::new(&config.data_dir, config.checkpoint_every),
+        healer,
         synced: Instant::now(),
     };
     let (stop, stopping) = watch::channel(false);
@@ -118,6 +129,7 @@ async fn serve_with(
         ready,
         stop: stopping.clone(),
         runtime: tokio::runtime::Handle::current(),
+        archive,
     };
     let owned = config.clone();
     let mut worker = tokio::task::spawn_blocking(move || worker.work(&owned, tasks));
@@ -127,6 +139,9 @@ async fn serve_with(
         // Gone without a word: the worker has failed, which is seen below.
         if let Ok(last) = restored.await {
             sources = sources::start(config, last, inputs, &stopping)?;
+            if let Some(healing) = healing {
+                sources.spawn(healing.run(stopping.clone()));
+            }
         }
         std::future::pending().await
     };
@@ -206,7 +221,7 @@ fn recorder(config: &Config, store: &OpenStore) -> Result<Recorder> {
     })
 }
 
-fn notifier(alerts: &Arc<Alerts>, open: Open) -> Notifier {
+fn notifier(config: &Config, alerts: &Arc<Alerts>, open: Open) -> Notifier {
     let (alerts, runtime) = (Arc::downgrade(alerts), tokio::runtime::Handle::current());
     let send = move |notices: Vec<Notice>| {
         if let Some(alerts) = alerts.upgrade() {
@@ -214,7 +229,11 @@ fn notifier(alerts: &Arc<Alerts>, open: Open) -> Notifier {
             runtime.block_on(alerts.send(&notices));
         }
     };
+    let policy = Policy {
+        beacons: config.detect.beacons.mode == BeaconMode::Report,
+    };
     Notifier {
+        policy,
         open,
         send: Box::new(send),
     }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use netfault_model::{Gap, GapSource, Input, Time};
+use netfault_sources::archive::Archive;
+use netfault_sources::archive::heal::{self, Hole};
 use netfault_sources::dns::schedule;
 use netfault_sources::ris_live::{self, ClientConfig, Subscription, system_clock};
 use tokio::sync::{mpsc, watch};
@@ -11,11 +13,14 @@ use tokio::task::JoinSet;
 
 use crate::config::{Config, Lateness, RisLive};
 use crate::exit::{Failure, Result, sentence};
+use crate::heal::Healer;
 
 /// The clock ticks every second, so far behind the wall clock that what is still under way is not late: RIS
 /// Live is about a second behind the routers.
 const TICK: Duration = Duration::from_secs(1);
 const TICK_LAG: Duration = Duration::from_secs(5);
+/// Holes on their way to the archive, and answers on their way back: one break of the feed is a hole of each collector.
+const HOLES: usize = 128;
 
 /// Starts them. `last` is the time of the last thing that the table knows of (seed, journal): what has happened
 /// since is a hole.
@@ -26,11 +31,8 @@ pub fn start(
     stop: &watch::Receiver<bool>,
 ) -> Result<JoinSet<()>> {
     let mut sources = JoinSet::new();
-    // An old capture brings its own time; a clock of today beside it would make all of it late.
-    let live = config
-        .ris_live
-        .as_ref()
-        .is_none_or(|section| section.lateness == Lateness::Judge);
+    // A clock of today beside an old capture would make all of it late.
+    let live = is_live(config);
     if let Some(section) = &config.ris_live {
         let client = ris_live_client(config, section);
         let stats = Arc::new(ris_live::Stats::default());
@@ -57,6 +59,51 @@ pub fn start(
         sources.spawn(tick(out, stop.clone()));
     }
     Ok(sources)
+}
+
+/// The task that waits for the files of holes.
+pub struct Healing {
+    archive: Arc<Archive>,
+    holes: mpsc::Receiver<Hole>,
+    answers: mpsc::Sender<heal::Healing>,
+}
+
+impl Healing {
+    pub async fn run(self, stop: watch::Receiver<bool>) {
+        let clock = system_clock();
+        heal::run(
+            self.archive,
+            heal::Pace::default(),
+            move || clock(),
+            self.holes,
+            self.answers,
+            stop,
+        )
+        .await;
+    }
+}
+
+/// Both ends of healing: the pipeline's, and the task. None without an archive or a live feed: files have no holes
+/// that anybody could fill.
+pub fn healer(config: &Config, archive: Option<&Arc<Archive>>) -> (Option<Healer>, Option<Healing>) {
+    let (Some(archive), Some(section), true) = (archive, &config.archive, is_live(config)) else {
+        return (None, None);
+    };
+    let (send, holes) = mpsc::channel(HOLES);
+    let (answers, answered) = mpsc::channel(HOLES);
+    let healer = Healer::new(section.collectors.clone(), send, answered);
+    let healing = Healing {
+        archive: Arc::clone(archive),
+        holes,
+        answers,
+    };
+    (Some(healer), Some(healing))
+}
+
+/// Whether what comes in is of now. An old capture brings its own time.
+pub fn is_live(config: &Config) -> bool {
+    let section = config.ris_live.as_ref();
+    section.is_none_or(|section| section.lateness == Lateness::Judge)
 }
 
 /// What happened while the collector was not running is not known.

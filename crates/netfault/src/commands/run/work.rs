@@ -4,9 +4,11 @@
 //! journal that decides the same again (see [`super::restore`]). A power failure may cost a second of it.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use netfault_model::{Input, Time};
+use netfault_sources::archive::Archive;
 use netfault_sources::{journal, mrt};
 use netfault_store::Writer;
 use tokio::runtime::Handle;
@@ -16,6 +18,7 @@ use super::restore;
 use crate::checkpoint::Keeper;
 use crate::config::Config;
 use crate::exit::{Failure, Result, sentence};
+use crate::heal::Healer;
 use crate::pipeline::Pipeline;
 
 /// What a power failure may cost (DESIGN section 3).
@@ -29,6 +32,8 @@ pub struct Worker<W: Write> {
     pub pipeline: Pipeline<W>,
     pub journal: Option<journal::Writer>,
     pub keeper: Keeper,
+    /// `None` without an archive.
+    pub healer: Option<Healer>,
     pub synced: Instant,
 }
 
@@ -39,6 +44,8 @@ pub struct Tasks {
     pub ready: oneshot::Sender<Option<Time>>,
     pub stop: watch::Receiver<bool>,
     pub runtime: Handle,
+    /// What the table is seeded from, besides the files of the configuration.
+    pub archive: Option<Arc<Archive>>,
 }
 
 impl<W: Write> Worker<W> {
@@ -48,9 +55,13 @@ impl<W: Write> Worker<W> {
             ready,
             stop,
             runtime,
+            archive,
         } = tasks;
         let restored = restore::restore(&mut self.pipeline, config, &stop)?;
-        let seeded = self.seed(&config.seed, restored, &stop)?;
+        let mut seeded = self.seed(&config.seed, restored, &stop)?;
+        if let Some(archive) = &archive {
+            seeded = seeded.max(self.seed_from(archive, config, restored, &stop, &runtime));
+        }
         if *stop.borrow() {
             return Ok(self.pipeline.into_writer());
         }
@@ -68,6 +79,7 @@ impl<W: Write> Worker<W> {
                 self.sync();
             }
             self.offset();
+            self.heal(config)?;
             self.checkpoint();
         }
         self.close()
@@ -120,6 +132,7 @@ impl<W: Write> Worker<W> {
     }
 
     fn take(&mut self, batch: Vec<Input>) -> Result<()> {
+        self.look_for_holes(&batch);
         self.keep(&batch);
         self.pipeline.push(batch);
         if self.pipeline.has_decided()
@@ -170,7 +183,7 @@ impl<W: Write> Worker<W> {
         }
     }
 
-    fn sync(&mut self) {
+    pub(super) fn sync(&mut self) {
         if let Some(journal) = &mut self.journal {
             let synced = journal.sync();
             complain(synced, journal);
