@@ -8,10 +8,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hickory_proto::rr::{Name, RData, Record, RecordType};
-use netfault_model::Role;
 
-use super::outcome::Asked;
-use super::transport::{Ignored, Udp, tcp, udp};
+use super::transport::{End, Ignored, tcp, udp};
 use super::wire::{self, Answer, Flags};
 
 /// More names or addresses than any sane zone has (the root has 13 names); what is beyond is left out.
@@ -105,12 +103,6 @@ impl Via {
 
     /// NOERROR and NXDOMAIN (which names the zone, too); anything else is no help.
     async fn lookup(&self, name: &Name, qtype: RecordType) -> Option<Answer> {
-        let asked = Asked {
-            name: name.clone(),
-            qtype,
-            role: Role::Resolver,
-            private_ok: true,
-        };
         let mut ignored = Ignored::default();
         for random_case in [true, false] {
             let flags = Flags {
@@ -119,15 +111,15 @@ impl Via {
                 random_case,
             };
             let query = wire::query(name, qtype, flags).ok()?;
-            let answer = match udp(self.resolver, &query, &asked, self.timeout, &mut ignored).await {
-                Udp::Answer(answer) if answer.truncated => {
-                    tcp(self.resolver, &query, &asked, self.timeout, &mut ignored)
+            let answer = match udp(self.resolver, &query, self.timeout).await.end {
+                End::Answer(answer) if answer.truncated => {
+                    tcp(self.resolver, &query, self.timeout, &mut ignored)
                         .await
                         .ok()?
                 }
-                Udp::Answer(answer) => answer,
-                Udp::CaseDiffers => continue,
-                Udp::Failed(_) => return None,
+                End::Answer(answer) => answer,
+                End::CaseDiffers => continue,
+                End::Failed(_) => return None,
             };
             return matches!(answer.rcode, 0 | 3).then_some(answer);
         }

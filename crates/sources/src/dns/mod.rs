@@ -6,6 +6,7 @@
 //! * [`wire`] a question to bytes, bytes to an answer
 //! * [`outcome`] what an answer (or none) means: pure, and the entry of the fuzz target
 //! * [`probe`] puts one question to one address over UDP, and TCP where truncated
+//! * [`udp`] the engine under it: a few shared sockets for thousands of questions
 //! * [`delegation`] which servers have authority for a name, asked of a resolver
 //! * [`schedule`] every name's servers, round after round
 //! * [`check`] one name, once, now: `netfault dns check`
@@ -22,6 +23,7 @@ pub mod probe;
 pub mod resolv_conf;
 pub mod schedule;
 mod transport;
+pub mod udp;
 pub mod wire;
 
 /// The wire library's own names and types, for callers that make plans and questions.

@@ -114,15 +114,14 @@ fn outcome(asked: &Asked, answer: &Answer) -> Outcome {
     }
 }
 
-/// Errors may come without the question: a server that could not read it cannot repeat it.
-pub(super) fn repeats_question(asked: &Asked, answer: &Answer) -> bool {
+fn repeats_question(asked: &Asked, answer: &Answer) -> bool {
     match &answer.question {
         Some(question) => {
             question.query_type() == asked.qtype
                 && u16::from(question.query_class()) == 1
                 && question.name().eq_ignore_root(&asked.name)
         }
-        None => matches!(answer.rcode, 1 | 2 | 4 | 5 | 9 | 16) && answer.answers.is_empty(),
+        None => wire::stands_without_question(answer),
     }
 }
 

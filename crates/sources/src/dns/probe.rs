@@ -1,7 +1,7 @@
 //! One question to one address.
 //!
-//! [`ask`] is the only way by which netfault asks anything of a DNS server. It has a socket of its own for
-//! every question now; shared sockets will come in behind the same function.
+//! [`ask`] is the only way by which netfault asks anything of a DNS server. Packets go over the shared sockets of the
+//! engine of this process ([`super::udp`]).
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,12 +11,15 @@ use netfault_model::{Outcome, Probe, Role, Time, Transport};
 use tokio::time::Instant;
 
 use super::outcome::{Asked, Details, Failure, judge};
-use super::transport::{Ignored, Udp, tcp, udp};
-use super::wire::{self, Flags};
+use super::transport::{End, Ignored, tcp, udp};
+use super::wire::{self, Answer, Flags, Query0x20};
 
 /// An authority answers from memory: 2 s, and once more. A resolver may have to ask others first: 5 s.
 pub const AUTHORITY_TIMEOUT: Duration = Duration::from_secs(2);
 pub const RESOLVER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Packets of one probe over UDP, for whatever reason: the question, and one of retry, other letter case and CD=1.
+/// More only where the caller wants more retries. TCP comes on top, once.
+const UDP_PACKETS: u8 = 2;
 
 /// One question to one address.
 #[derive(Clone, Debug)]
@@ -76,12 +79,14 @@ impl Question {
 pub struct Reply {
     pub outcome: Outcome,
     pub details: Details,
-    /// From the first packet to the end.
+    /// From the packet that was answered to its answer, TCP where it came to that; without an answer, the whole wait.
     pub latency: Duration,
     pub transport: Transport,
     /// Packets (UDP) or connections (TCP), the retry and CD=1 included.
     pub packets_sent: u8,
-    /// Datagrams that were not the answer: counted and ignored.
+    /// How many of them were the same question again, after silence.
+    pub retries: u8,
+    /// Datagrams that were not the answer, forged ones too: counted and ignored.
     pub mismatched: u32,
     /// The server did not keep the letter case, and gave the same answer without it.
     pub mangles_case: bool,
@@ -112,8 +117,7 @@ impl Reply {
     }
 }
 
-/// Puts the question. Always ends: after at most twice the timeout over UDP, one timeout over TCP, and as
-/// long again for CD=1.
+/// Puts the question. Always ends: after at most twice the timeout over UDP and one timeout over TCP.
 pub async fn ask(question: &Question) -> Reply {
     let start = Instant::now();
     let mut asking = Asking {
@@ -122,13 +126,17 @@ pub async fn ask(question: &Question) -> Reply {
         tally: Tally::default(),
     };
     let (mut outcome, details) = asking.exchange(false).await;
-    if outcome == Outcome::Servfail && question.role == Role::Resolver {
+    let latency = asking.tally.latency.unwrap_or_else(|| start.elapsed());
+    if outcome == Outcome::Servfail && question.role == Role::Resolver && asking.may_send() {
         // With CD=1 a validating resolver hands out what it could not validate (RFC 4035 §3.2.2).
-        let (unvalidated, _) = asking.exchange(true).await;
-        if matches!(
-            unvalidated,
-            Outcome::Ok | Outcome::Nodata | Outcome::Nxdomain | Outcome::Bogon
-        ) {
+        let (unvalidated, unvalidated_details) = asking.exchange(true).await;
+        let has_data = match unvalidated {
+            Outcome::Ok | Outcome::Nodata | Outcome::Nxdomain | Outcome::Bogon => true,
+            // Cut short, and no TCP: there is something, all the same.
+            Outcome::Truncated => unvalidated_details.rcode == Some(0),
+            _ => false,
+        };
+        if has_data {
             outcome = Outcome::Bogus;
         }
     }
@@ -138,9 +146,10 @@ pub async fn ask(question: &Question) -> Reply {
     Reply {
         outcome,
         details,
-        latency: start.elapsed(),
+        latency,
         transport: tally.transport.unwrap_or(Transport::Udp),
-        packets_sent: tally.packets,
+        packets_sent: tally.udp + tally.tcp,
+        retries: tally.retries,
         mismatched: tally.ignored.mismatched,
         mangles_case,
     }
@@ -148,9 +157,12 @@ pub async fn ask(question: &Question) -> Reply {
 
 #[derive(Default)]
 struct Tally {
-    packets: u8,
-    /// Of the first exchange: the second only tells why the first failed.
+    udp: u8,
+    tcp: u8,
+    retries: u8,
+    /// Of the first exchange, as the next: the second only tells why the first failed.
     transport: Option<Transport>,
+    latency: Option<Duration>,
     ignored: Ignored,
     mangles_case: bool,
 }
@@ -170,7 +182,6 @@ impl Asking<'_> {
             timeout,
             ..
         } = *self.question;
-        let mut retries = self.question.retries;
         let mut flags = Flags {
             recurse: role == Role::Resolver,
             no_validation,
@@ -184,35 +195,56 @@ impl Asking<'_> {
                     return (Outcome::Void, Details::default());
                 }
             };
-            self.tally.packets = self.tally.packets.saturating_add(1);
-            match udp(server, &query, &self.asked, timeout, &mut self.tally.ignored).await {
-                Udp::Answer(answer) if answer.truncated => {
-                    let cut = judge(&self.asked, &answer);
-                    self.tally.packets = self.tally.packets.saturating_add(1);
-                    self.tally.transport.get_or_insert(Transport::Tcp);
-                    let whole = tcp(server, &query, &self.asked, timeout, &mut self.tally.ignored).await;
-                    return whole.map_or(cut, |answer| judge(&self.asked, &answer));
+            self.tally.udp += 1;
+            let exchange = udp(server, &query, timeout).await;
+            self.tally.ignored.add(exchange.ignored);
+            match exchange.end {
+                End::Answer(answer) if answer.truncated && self.tally.tcp == 0 => {
+                    return Box::pin(self.whole(&query, answer, exchange.latency)).await;
                 }
-                Udp::Answer(answer) => {
-                    self.tally.transport.get_or_insert(Transport::Udp);
+                End::Answer(answer) => {
+                    self.answered(Transport::Udp, exchange.latency);
                     return judge(&self.asked, &answer);
                 }
-                Udp::CaseDiffers if flags.random_case => {
+                End::CaseDiffers if flags.random_case && self.may_send() => {
                     // Forged, or a server that mangles case: it must say so again when there is none to mangle.
                     flags.random_case = false;
                     self.tally.mangles_case = true;
                 }
-                Udp::Failed(Failure::Timeout) if retries > 0 => retries -= 1,
-                Udp::Failed(failure) => return self.failed(failure),
-                Udp::CaseDiffers => return self.failed(Failure::Timeout),
+                End::Failed(Failure::Timeout)
+                    if self.tally.retries < self.question.retries && self.may_send() =>
+                {
+                    self.tally.retries += 1;
+                }
+                End::Failed(failure) => return self.failed(failure),
+                End::CaseDiffers => return self.failed(Failure::Timeout),
             }
         }
     }
 
-    /// Silence is malformed if there was something, but never the answer.
+    /// The same over TCP, since it does not fit a datagram.
+    async fn whole(&mut self, query: &Query0x20, cut: Answer, so_far: Duration) -> (Outcome, Details) {
+        let start = Instant::now();
+        let Question { server, timeout, .. } = *self.question;
+        self.tally.tcp += 1;
+        let whole = tcp(server, query, timeout, &mut self.tally.ignored).await;
+        self.answered(Transport::Tcp, so_far + start.elapsed());
+        judge(&self.asked, &whole.unwrap_or(cut))
+    }
+
+    fn answered(&mut self, transport: Transport, latency: Duration) {
+        self.tally.transport.get_or_insert(transport);
+        self.tally.latency.get_or_insert(latency);
+    }
+
+    fn may_send(&self) -> bool {
+        self.tally.udp < UDP_PACKETS.max(self.question.retries.saturating_add(1))
+    }
+
+    /// Silence is malformed if the server said something, but never the answer.
     fn failed(&self, failure: Failure) -> (Outcome, Details) {
         let ignored = &self.tally.ignored;
-        if failure == Failure::Timeout && ignored.mismatched > 0 {
+        if failure == Failure::Timeout && ignored.from_server > 0 {
             return (
                 Outcome::Malformed,
                 Details {
