@@ -15,8 +15,10 @@ impl Engine {
         let votes = self.peers.votes(row, self.table.has(row), electorate);
         let lost: Vec<Slot> = bits::slots(&votes.lost).collect();
         let family = self.table.entry(row).prefix.family();
-        let weights = self.peers.weights(family);
-        let known = 1.0 - share(weights.weigh(&votes.unknown), weights.weigh(electorate));
+        let known = self
+            .peers
+            .tally(family, row, self.table.has(row), electorate)
+            .known();
         Evidence {
             rule: why.rule,
             threshold: why.threshold,

@@ -110,6 +110,8 @@ pub struct Peers {
     syncing: Vec<Slot>,
     /// Bit set: the session is Up and not suspect.
     up: Vec<u64>,
+    /// Bit set: the slot is the first of its AS, and some session of the AS is neither Down nor suspect.
+    live: Vec<u64>,
     /// Bit set: the slot is the only session of its AS.
     alone: Vec<u64>,
     full_feeds: [FullFeeds; 2],
@@ -166,7 +168,9 @@ impl Peers {
         let words = self.sessions.len() / 64 + 1;
         self.up.resize(words, 0);
         self.alone.resize(words, 0);
+        self.live.resize(words, 0);
         bits::set(&mut self.up, slot);
+        bits::set(&mut self.live, voter);
         if voter == slot {
             bits::set(&mut self.alone, slot);
         } else {
@@ -220,6 +224,15 @@ impl Peers {
         match matches!(session.status, Status::Up) && !session.suspect {
             true => bits::set(&mut self.up, slot),
             false => bits::clear(&mut self.up, slot),
+        };
+        let voter = session.voter;
+        let live = self.sessions_of(voter).iter().any(|&mate| {
+            let session = &self.sessions[mate as usize];
+            !session.suspect && !matches!(session.status, Status::Down)
+        });
+        match live {
+            true => bits::set(&mut self.live, voter),
+            false => bits::clear(&mut self.live, voter),
         };
     }
 

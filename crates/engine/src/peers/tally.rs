@@ -16,6 +16,8 @@ pub struct Tally {
     pub eligible_weight: u64,
     pub seen_weight: u64,
     pub unknown_weight: u64,
+    /// Of those that lost it: who has no session left that could say that it is back.
+    pub silent_weight: u64,
 }
 
 impl Tally {
@@ -28,6 +30,7 @@ impl Tally {
             eligible_weight: u64::from(eligible) * UNIT,
             seen_weight: u64::from(seen) * UNIT,
             unknown_weight: u64::from(unknown) * UNIT,
+            silent_weight: 0,
         }
     }
 
@@ -45,9 +48,10 @@ impl Tally {
         self.share(self.seen_weight)
     }
 
-    /// What is not unknown.
+    /// What can be known: neither unknown, nor lost by an AS that nothing has been heard of since. A loss that was
+    /// seen counts as one however silent its AS is now; but a verdict needs somebody to speak.
     pub fn known(self) -> f64 {
-        self.share(self.eligible_weight - self.unknown_weight)
+        self.share(self.eligible_weight - self.unknown_weight - self.silent_weight)
     }
 
     /// What is known to be lost.
@@ -85,23 +89,37 @@ impl Peers {
             let votes = self.votes(row, has, base);
             return self.weighed(family, base, &votes);
         }
-        let (mut eligible, mut seen, mut unknown) = (0, 0, 0);
-        for (((&base, &has), &up), &alone) in base.iter().zip(has).zip(&self.up).zip(&self.alone) {
+        let (mut eligible, mut seen, mut unknown, mut silent) = (0, 0, 0, 0);
+        let sessions = self.up.iter().zip(&self.alone).zip(&self.live);
+        for ((&base, &has), ((&up, &alone), &live)) in base.iter().zip(has).zip(sessions) {
             let held = base & has & alone;
             eligible += base.count_ones();
             seen += (held & up).count_ones();
             unknown += (held & !up).count_ones();
+            silent += (base & !held & !live).count_ones();
         }
-        self.exceptions(row, has, base, |_, vote| match vote {
+        self.exceptions(row, has, base, |voter, vote| match vote {
             Vote::Resynced => (seen, unknown) = (seen + 1, unknown - 1),
             Vote::Seen => seen += 1,
-            Vote::Unknown => unknown += 1,
+            Vote::Unknown => {
+                unknown += 1;
+                silent -= u32::from(!bits::get(&self.live, voter));
+            }
         });
-        Tally::even(eligible, seen, unknown)
+        Tally {
+            silent_weight: u64::from(silent) * UNIT,
+            ..Tally::even(eligible, seen, unknown)
+        }
     }
 
     fn weighed(&self, family: Family, base: &[u64], votes: &Votes) -> Tally {
         let weights = self.weights(family);
+        let silent: Mask = votes
+            .lost
+            .iter()
+            .zip(&self.live)
+            .map(|(lost, live)| lost & !live)
+            .collect();
         Tally {
             eligible: bits::count(base),
             seen: bits::count(&votes.seen),
@@ -109,6 +127,7 @@ impl Peers {
             eligible_weight: weights.weigh(base),
             seen_weight: weights.weigh(&votes.seen),
             unknown_weight: weights.weigh(&votes.unknown),
+            silent_weight: weights.weigh(&silent),
         }
     }
 

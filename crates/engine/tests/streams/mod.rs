@@ -1,9 +1,13 @@
 //! Random streams of BGP messages: twelve peers at two collectors, four prefixes, with outages in them.
+#![allow(dead_code)] // each test file uses some of it
+
+pub mod dull;
+pub mod script;
 
 use netfault_engine::{Engine, Settings, dns::DnsSettings};
 use netfault_model::{
-    Announcement, Arrival, Asn, Collector, Input, Nlri, Output, Peer, PeerState, Prefix, SessionState, Time,
-    Update, Watch,
+    Announcement, Arrival, Asn, Collector, Input, Nlri, Output, Peer, PeerState, Prefix, SessionState,
+    Subject, Time, Transition, Update, Watch,
 };
 use proptest::prelude::*;
 
@@ -103,7 +107,7 @@ pub fn settings() -> Settings {
     }
 }
 
-fn peer(index: usize) -> Peer {
+pub fn peer(index: usize) -> Peer {
     Peer {
         collector: Collector::new(if index.is_multiple_of(2) { "one" } else { "two" }),
         addr: std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, index as u8)),
@@ -112,7 +116,7 @@ fn peer(index: usize) -> Peer {
     }
 }
 
-fn prefix(index: usize) -> Prefix {
+pub fn prefix(index: usize) -> Prefix {
     [
         "198.51.100.0/24",
         "198.51.0.0/16",
@@ -123,7 +127,7 @@ fn prefix(index: usize) -> Prefix {
         .unwrap()
 }
 
-fn update(at: i64, who: usize, what: usize, announce: bool) -> Input {
+pub fn update(at: i64, who: usize, what: usize, announce: bool) -> Input {
     let peer = peer(who);
     let path: Box<[Asn]> = [peer.asn, Asn(64999)].into();
     Input::Update(Update {
@@ -215,4 +219,20 @@ pub fn play(inputs: &[Input]) -> Vec<Output> {
         .for_each(|input| engine.push(input.clone(), &mut out));
     engine.finish(None, &mut out);
     out
+}
+
+/// What was said of prefixes; what others make of it is left out.
+pub fn transitions(outputs: Vec<Output>) -> Vec<Transition> {
+    let prefixes = outputs.into_iter().filter_map(|output| match output {
+        Output::Transition(t) => matches!(t.subject, Subject::Prefix { .. }).then_some(*t),
+        _ => None,
+    });
+    prefixes.collect()
+}
+
+pub fn prefix_of(transition: &Transition) -> Prefix {
+    match transition.subject {
+        Subject::Prefix { prefix, .. } => prefix,
+        _ => unreachable!("transitions() takes prefixes only"),
+    }
 }
