@@ -4,6 +4,7 @@
 //! * [`config`] one YAML file in, a valid [`config::Config`] out
 //! * [`pipeline`] the path of every input, live or replayed: journal, store, engine, printer, alerts
 //! * [`checkpoint`] the engine's state on disk
+//! * [`heal`] a hole in a feed filled from the archive
 //! * [`stores`] the ClickHouse of the configuration, a server or the embedded engine
 //! * [`render`] data on standard output; [`log`] everything else on standard error
 //! * [`exit`] how a command ends
@@ -13,6 +14,7 @@ mod cli;
 mod commands;
 mod config;
 mod exit;
+mod heal;
 mod log;
 mod pipeline;
 mod render;
