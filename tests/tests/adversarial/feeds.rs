@@ -75,6 +75,35 @@ fn two_collectors_go_away_at_once() {
     });
 }
 
+/// A collector that has told of the outage goes away while it ends: the announcements of its 6 peers were never written
+/// down. 18 of 24 have the prefix again, so it is Recovering, but whether the others have it cannot be known, and
+/// nothing rises on what is not known: it is Normal only when they announce it again, here after twenty minutes.
+#[test]
+fn a_collector_misses_the_recovery() {
+    let mut world = World::of_four();
+    world.hold(GONE, 5001);
+    world.beat(4500);
+    for peer in world.peers() {
+        world.withdraw(T + peer as i64, peer, &[GONE]);
+        world.back(T + 600 + peer as i64, peer, &[GONE], 5001);
+    }
+    for peer in world.peers_of("rrc04") {
+        world.back(T + 1800 + peer as i64, peer, &[GONE], 5001);
+    }
+    world.lose("rrc04", T + 500..T + 900);
+    play("collector_misses_the_recovery", &mut world, None, |said| {
+        let expected = [
+            (T + 14, "degrading"),
+            (T + 19 + 30, "out"),
+            (T + 615 + 30, "recovering"),
+            (T + 1821 + 300, "normal"),
+        ];
+        tells(said, GONE, &expected);
+        said.only_about(&[GONE]);
+        said.one_incident_and_resolved();
+    });
+}
+
 /// All the silences of one collector of four, or of the only one, that end again: no outage. `hole` in seconds.
 fn silence(world: &mut World, hole: i64) {
     world.hold(GONE, 5001);
