@@ -2,7 +2,7 @@
 //!
 //! | the incident is | what happens |
 //! |---|---|
-//! | watched, and Out, or (unless it is about a name) Partial | opens, once |
+//! | watched, and at least Degrading (a name: Degraded or Out) | opens, once |
 //! | open again within half an hour of its end | opens another alert, `<id>-2`, `<id>-3` … |
 //! | resolved | resolves what is open |
 //! | merged into another one | resolves what is open, and says where it goes on; the other one alerts by itself |
@@ -98,12 +98,13 @@ pub fn notice_id(incident: &Incident) -> String {
     }
 }
 
-/// Bad enough to wake somebody. A name with one dead server of four is Partial, and still works.
+/// Bad enough to wake somebody. That a watched prefix is Degrading for good is judged by the engine, before it makes
+/// an incident of it. A name is Partial while some of its servers do not answer, and still works; Degraded is worse.
 fn calls(incident: &Incident, policy: Policy) -> bool {
     let bad = match incident.level {
-        State::Out => true,
+        State::Out | State::Degrading | State::Degraded => true,
         State::Partial => !matches!(incident.subject, Subject::Name { .. }),
-        _ => false,
+        State::Unknown | State::Normal | State::Ok | State::Recovering | State::Gone => false,
     };
     bad && incident.watched && (policy.beacons || !incident.beacon)
 }

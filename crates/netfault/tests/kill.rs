@@ -5,7 +5,7 @@
 
 mod common;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -29,6 +29,9 @@ fn sql(dir: &Path, config: &str, statement: &str) -> Vec<Value> {
         .map(|line| serde_json::from_str(line).unwrap())
         .collect()
 }
+
+/// (id, version, state)
+type Version = (String, Option<u64>, String);
 
 /// (subject, from, to, at)
 type Step = (String, String, String, String);
@@ -60,6 +63,7 @@ fn agree(dir: &Path, config: &str, printed: &[String], hook: &Hook) {
         &["-q", "--format", "ndjson", "replay", "-c", config, &journal],
     )
     .ok();
+    let told = incidents(&truth.out);
     let truth = steps(&truth.transitions());
     assert!(!truth.is_empty(), "nothing happened");
     let rows = sql(
@@ -79,6 +83,18 @@ fn agree(dir: &Path, config: &str, printed: &[String], hook: &Hook) {
     let once: BTreeSet<Step> = stored.iter().cloned().collect();
     assert_eq!(stored.len(), once.len(), "doubled");
     assert_eq!(once, truth);
+    let version = |it: &Value| (text(&it["id"]), it["version"].as_u64(), text(&it["state"]));
+    let stored: Vec<Version> = sql(
+        dir,
+        config,
+        "SELECT leftPad(lower(hex(id)), 16, '0') AS id, version, state FROM incidents FINAL",
+    )
+    .iter()
+    .map(version)
+    .collect();
+    let once: BTreeSet<Version> = stored.iter().cloned().collect();
+    assert_eq!(stored.len(), once.len(), "doubled");
+    assert_eq!(once, told.iter().map(version).collect());
     for out in printed {
         // A line that was cut by the kill says nothing.
         let whole: Vec<&str> = transitions(out)
@@ -98,14 +114,34 @@ fn agree(dir: &Path, config: &str, printed: &[String], hook: &Hook) {
         "SELECT count() AS rows, uniqExact(prefix, collector, peer_addr, path_id, at, seq, kind) AS once FROM bgp_updates FINAL",
     );
     assert_eq!(updates[0]["rows"], updates[0]["once"]);
-    let opened: BTreeSet<String> = hook
-        .bodies()
+    // Whoever was told of an outage was told of its end, and of nothing else.
+    let alerts = |state: &str| -> BTreeMap<String, String> {
+        let bodies = hook.bodies();
+        let of_state = bodies.iter().filter(|body| body["data"]["state"] == state);
+        of_state
+            .map(|body| (text(&body["data"]["id"]), text(&body["data"]["incident"]["id"])))
+            .collect()
+    };
+    let with = |is_it: &dyn Fn(&Value) -> bool| -> BTreeSet<String> {
+        told.iter()
+            .filter(|it| is_it(it))
+            .map(|it| text(&it["id"]))
+            .collect()
+    };
+    let went_out = with(&|it| it["level"] == "out" && it["watched"] == true);
+    let mut opened = alerts("open");
+    assert!(
+        opened.values().all(|id| went_out.contains(id)),
+        "{opened:?} of {went_out:?}"
+    );
+    let newest: BTreeMap<String, String> = told
         .iter()
-        .filter(|body| body["data"]["state"] == "open")
-        .map(|body| text(&body["data"]["id"]))
+        .map(|it| (text(&it["id"]), text(&it["state"])))
         .collect();
-    let outs = truth.iter().filter(|step| step.2 == "out").count();
-    assert!(opened.len() <= outs, "{opened:?} of {outs}");
+    opened.retain(|_, id| newest.get(id).is_some_and(|state| state == "resolved"));
+    let ended = alerts("resolved");
+    let owed: Vec<_> = opened.iter().filter(|(id, _)| !ended.contains_key(*id)).collect();
+    assert!(owed.is_empty(), "never resolved: {owed:?}");
 }
 
 fn set_up(dir: &Path, rate: &str) -> (Running, Hook, String) {

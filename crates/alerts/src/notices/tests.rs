@@ -56,10 +56,10 @@ fn the_table_of_versions() {
     use IncidentState::{Merged, Open as Opened, Resolved, Update};
     use NoticeState::{Open as Opens, Resolved as Resolves};
     let table = [
-        (Opened, State::Degrading, None, None),
+        (Opened, State::Degrading, Some(Opens), None),
         (Opened, State::Partial, Some(Opens), None),
         (Opened, State::Out, Some(Opens), None),
-        (Update, State::Degrading, None, None),
+        (Update, State::Degrading, Some(Opens), None),
         (Update, State::Recovering, None, None),
         (Update, State::Out, Some(Opens), None),
         (Resolved, State::Normal, None, Some(Resolves)),
@@ -104,7 +104,7 @@ fn a_name_that_lost_some_of_its_servers_still_works() {
     };
     let mut open = Open::default();
     assert_eq!(say(&name, &mut open), None);
-    (name.level, name.state) = (State::Out, IncidentState::Update);
+    (name.level, name.state) = (State::Degraded, IncidentState::Update);
     assert_eq!(say(&name, &mut open), Some(NoticeState::Open));
 }
 

@@ -312,7 +312,7 @@ fn tell(counts: Counts, took: Duration) {
     }
     let span = micros(Duration::from_secs(1)).max(1);
     tracing::info!(
-        "replayed {} to {} ({:.1} h) in {:.1} s: {} updates, {} dumped routes, {} probes, {} gaps; {} transitions",
+        "replayed {} to {} ({:.1} h) in {:.1} s: {} updates, {} dumped routes, {} probes, {} gaps; {} transitions, {} incidents",
         first,
         last,
         last.since(first) as f64 / span as f64 / 3600.0,
@@ -322,5 +322,6 @@ fn tell(counts: Counts, took: Duration) {
         counts.probes,
         counts.gaps,
         counts.transitions,
+        counts.incidents,
     );
 }

@@ -461,7 +461,7 @@ pub(super) mod tests {
     fn the_promised_lines_word_for_word() {
         assert_eq!(
             event_line(&Output::Transition(Box::new(transition()))).unwrap(),
-            r#"{"v":1,"kind":"transition","subject":{"type":"prefix","prefix":"84.205.71.0/24","origin":12654},"from":"degrading","to":"out","at":"2008-02-24T02:03:42.000000Z","first_evidence_at":"2008-02-24T02:01:13.000000Z","visibility":0.18,"peers_seen":7,"peers_lost":31,"peers_unknown":0,"peers_eligible":38,"baseline":"held","cover":"none","finding":null,"servers_ok":null,"servers_eligible":null,"resolvers_ok":null,"resolvers_eligible":null,"watched":true,"id":"IDIDID","beacon":false,"healed":false,"evidence":{"rule":"out","threshold":0.2,"since":"2008-02-24T02:03:12.000000Z","hold_s":30,"lost":[{"peer_asn":64501,"at":"2008-02-24T02:01:13.000000Z","inferred":false},{"peer_asn":64502,"at":"2008-02-24T02:03:12.000000Z","inferred":true}],"kept":[64510,64511],"unknown":[64520],"zombies":[64511],"collectors":3,"one_collector":0.5,"known":0.97,"share":null}}"#
+            r#"{"v":1,"kind":"transition","subject":{"type":"prefix","prefix":"84.205.71.0/24","origin":12654},"from":"degrading","to":"out","at":"2008-02-24T02:03:42.000000Z","first_evidence_at":"2008-02-24T02:01:13.000000Z","visibility":0.18,"peers_seen":7,"peers_lost":31,"peers_unknown":0,"peers_eligible":38,"baseline":"held","cover":"none","finding":null,"servers_ok":null,"servers_eligible":null,"resolvers_ok":null,"resolvers_eligible":null,"watched":true,"id":"ee3a432bd027241a","beacon":false,"healed":false,"evidence":{"rule":"out","threshold":0.2,"since":"2008-02-24T02:03:12.000000Z","hold_s":30,"lost":[{"peer_asn":64501,"at":"2008-02-24T02:01:13.000000Z","inferred":false},{"peer_asn":64502,"at":"2008-02-24T02:03:12.000000Z","inferred":true}],"kept":[64510,64511],"unknown":[64520],"zombies":[64511],"collectors":3,"one_collector":0.5,"known":0.97,"share":null}}"#
         );
         assert_eq!(
             event_line(&Output::Incident(Box::new(incident()))).unwrap(),
@@ -483,6 +483,85 @@ pub(super) mod tests {
                 .map(|error| format!("{}: {error}", error.instance_path()))
                 .collect();
             assert!(errors.is_empty(), "{errors:?}\n{line}");
+        }
+    }
+
+    /// A word that the model gains must be added here, or this does not compile, and then to the schema.
+    #[test]
+    fn the_schema_knows_every_word() {
+        use {Cause as C, NotableKind as K, Rule as R};
+        let kinds = [
+            K::OriginChange,
+            K::Leak,
+            K::Churn,
+            K::Flapping,
+            K::Space,
+            K::Beacon,
+            K::Baseline,
+            K::Healed,
+        ];
+        let rules = [
+            R::FirstQuorum,
+            R::Falling,
+            R::Burst,
+            R::Clear,
+            R::Partial,
+            R::Out,
+            R::Rising,
+            R::Whole,
+            R::QuorumLost,
+            R::QuorumBack,
+            R::LossAccepted,
+            R::Share,
+            R::Rounds,
+        ];
+        let causes = [
+            C::PrefixWithdrawn,
+            C::OriginWithdrawn,
+            C::CountryWithdrawn,
+            C::NameFailing,
+        ];
+        match (kinds[0], rules[0], causes[0]) {
+            (
+                K::OriginChange
+                | K::Leak
+                | K::Churn
+                | K::Flapping
+                | K::Space
+                | K::Beacon
+                | K::Baseline
+                | K::Healed,
+                R::FirstQuorum
+                | R::Falling
+                | R::Burst
+                | R::Clear
+                | R::Partial
+                | R::Out
+                | R::Rising
+                | R::Whole
+                | R::QuorumLost
+                | R::QuorumBack
+                | R::LossAccepted
+                | R::Share
+                | R::Rounds,
+                C::PrefixWithdrawn | C::OriginWithdrawn | C::CountryWithdrawn | C::NameFailing,
+            ) => {}
+        }
+        let of_kind = |what| Output::Notable(Box::new(Notable { what, ..notable() }));
+        let of_cause = |cause| Output::Incident(Box::new(Incident { cause, ..incident() }));
+        let of_rule = |rule| {
+            let evidence = Some(Box::new(Evidence { rule, ..evidence() }));
+            Output::Transition(Box::new(Transition {
+                evidence,
+                ..transition()
+            }))
+        };
+        let outputs = kinds.map(of_kind).into_iter();
+        let outputs = outputs.chain(rules.map(of_rule)).chain(causes.map(of_cause));
+        let validator = validator();
+        for output in outputs {
+            let line = event_line(&output).unwrap();
+            assert!(validator.is_valid(&serde_json::from_str(&line).unwrap()), "{line}");
         }
     }
 

@@ -247,6 +247,12 @@ mod tests {
             "2008-02-24 02:03:42Z  2001:db8::/32                  degrading → unknown     7 of 38 peer ASes see it (18 %), covered by a shorter prefix of another origin, inferred baseline",
             "2008-02-24 02:10:00Z  AS64500 192.0.2.1 at route-views2             feed suspect: silent for 183 s",
             "2008-02-24 02:10:00Z  route-views2                   feed up: silent for 183 s",
+            "2008-02-24 02:03:42Z  AS19834             all of it  degrading → OUT         150 of 160 prefixes and 94 % of the IPv4 space are down, lost since 02:01:13, told by an archive",
+            "2008-02-24 02:03:42Z  INCIDENT            opened     AS12654 withdrew 1 of its 1 prefixes since 02:01:13 (severity 3, 90 % sure, watched; netfault explain 0123456789abcdef)",
+            "2008-02-24 02:03:42Z  INCIDENT            resolved   AS12654 withdrew 1 of its 1 prefixes since 02:01:13 (severity 3, 90 % sure, watched; netfault explain 0123456789abcdef)",
+            "2008-02-24 02:03:42Z  INCIDENT            merged     AS12654 withdrew 1 of its 1 prefixes since 02:01:13 (severity 3, 90 % sure, watched, beacon; netfault explain 0123456789abcdef)",
+            "2008-02-24 18:48:09Z  208.65.153.0/24     AS17557    note: origin change     AS17557 announces a part of 208.65.152.0/22 of AS36561, seen by 3 peer ASes",
+            "2008-02-24 18:48:09Z  all feeds                      note: baseline over     9 % of all prefixes have a baseline (watched)",
         ];
         assert_eq!(lines, expected);
     }

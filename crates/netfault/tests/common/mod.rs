@@ -57,6 +57,14 @@ pub fn transitions(text: &str) -> Vec<&str> {
         .collect()
 }
 
+/// Incidents, each in all its versions.
+pub fn incidents(text: &str) -> Vec<Value> {
+    text.lines()
+        .filter(|line| line.contains(r#""kind":"incident""#) && line.ends_with('}'))
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect()
+}
+
 /// Runs to the end.
 pub fn run(dir: &Path, args: &[&str]) -> Ended {
     ended(netfault(dir).args(args))

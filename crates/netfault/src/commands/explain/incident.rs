@@ -12,13 +12,13 @@ use crate::render::{Column, Format, RowWriter, Style, moment, moment_beside, who
 /// Rows of one table that a person reads; JSON and CSV have all.
 const MOST: usize = 100;
 
+/// Of CSV.
 pub const COLUMNS: [&str; 6] = ["at", "subject", "from", "to", "visibility", "id"];
 
 /// One step of one part; `id` is that of its transition.
 #[derive(Clone, Debug, Serialize)]
 pub struct StepRow {
     pub at: Time,
-    #[serde(serialize_with = "thing")]
     pub subject: Subject,
     pub from: State,
     pub to: State,
@@ -26,8 +26,13 @@ pub struct StepRow {
     pub id: Id,
 }
 
-fn thing<S: serde::Serializer>(subject: &Subject, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&who(subject).0)
+/// The steps with their subjects as plain text, for CSV.
+pub fn plain_rows(history: &History) -> Vec<serde_json::Value> {
+    let row = |step: StepRow| {
+        json!({"at": step.at, "subject": who(&step.subject).0, "from": step.from, "to": step.to,
+            "visibility": step.visibility, "id": step.id})
+    };
+    rows(history).into_iter().map(row).collect()
 }
 
 pub fn rows(history: &History) -> Vec<StepRow> {

@@ -61,7 +61,7 @@ fn show(found: &Found, format: Format) -> Result<ExitCode> {
         (Format::Table, Found::Incident(it)) => out.write_all(incident::page(it, Style::stdout()).as_bytes()),
         (Format::Json | Format::Ndjson, found) => json(found).and_then(|line| writeln!(out, "{line}")),
         (Format::Csv, Found::Transition(it)) => csv(&mut out, &transition::COLUMNS, &transition::peers(it)),
-        (Format::Csv, Found::Incident(it)) => csv(&mut out, &incident::COLUMNS, &incident::rows(it)),
+        (Format::Csv, Found::Incident(it)) => csv(&mut out, &incident::COLUMNS, &incident::plain_rows(it)),
     };
     quiet_pipe(written.and_then(|()| out.flush())).map_err(unwritable)?;
     Ok(ExitCode::SUCCESS)

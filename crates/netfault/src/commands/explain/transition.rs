@@ -132,7 +132,7 @@ fn facts(transition: &Transition, fact: &mut impl FnMut(&str, String)) {
     match transition.baseline {
         Some(Baseline::Held) => fact(
             "baseline",
-            "held: peer ASes that had it for an unbroken hour".to_owned(),
+            "held: peer ASes that had it unbroken for long enough".to_owned(),
         ),
         Some(Baseline::Inferred) => fact(
             "baseline",
