@@ -84,9 +84,9 @@ fn what_the_hole_hid_is_added_and_marked() {
     let changes = compare(&[], &again, NOW);
     assert!(changes.added.len() == 1 && changes.added[0].healed && changes.withdrawn.is_empty());
     assert_eq!(changes.added[0].at, Time::from_secs(100), "event time");
-    let incident = &changes.incidents[0];
+    let told = &changes.incidents[0];
     assert_eq!(
-        (incident.version, incident.at, incident.raised_at),
+        (told.version, told.at, told.raised_at),
         (3, NOW, Time::from_secs(130))
     );
 }
@@ -99,12 +99,12 @@ fn what_was_a_view_through_the_hole_is_withdrawn() {
     ];
     let changes = compare(&said, &[], NOW);
     assert_eq!((changes.added.len(), changes.withdrawn.len()), (0, 1));
-    let incident = &changes.incidents[0];
+    let told = &changes.incidents[0];
     assert_eq!(
-        (incident.state, incident.version, incident.cleared_at),
+        (told.state, told.version, told.cleared_at),
         (IncidentState::Resolved, 3, Some(NOW))
     );
-    assert!(incident.summary.contains("192.0.2.0/24"));
+    assert!(told.summary.contains("192.0.2.0/24"));
     // One that was over anyway needs no word.
     let said = [
         incident_of(&said),
