@@ -268,12 +268,26 @@ fn what_is_wrong_is_one_sentence_with_a_code() {
     let gone = format!("http://{nobody}");
     drop(_held);
     fails(dir, &with(&gone, &[]), 69, "cannot be reached");
-    // Every usual name is asked for, and none is there.
-    fails(
+    // Every usual name is asked for, and none is there: each is a gap, and the whole is a failure.
+    let ended = run(
         dir,
-        &with(&url, &[]),
-        69,
-        "none of the 8 files of updates could be fetched",
+        &[&["-q", "--format", "ndjson", "replay"], &with(&url, &[])[..]].concat(),
+    );
+    assert_eq!(ended.code, Some(69), "{}", ended.err);
+    assert!(
+        ended
+            .err
+            .contains("none of the 8 files of updates could be fetched"),
+        "{}",
+        ended.err
+    );
+    assert_eq!(
+        ended
+            .out
+            .lines()
+            .filter(|line| line.contains(r#""kind":"gap""#))
+            .count(),
+        8
     );
 }
 
