@@ -1,8 +1,10 @@
 //! Clocks that are wrong.
 
+use std::time::{Duration, Instant};
+
 use crate::program::{play, replay};
 use crate::said::{Said, tells};
-use crate::world::{BEGIN, HOUR, World};
+use crate::world::{BEAT, BEGIN, HOUR, World};
 
 const GONE: &str = "192.0.2.0/24";
 
@@ -46,7 +48,7 @@ fn one_stamp_is_an_hour_ahead() {
     let mut world = World::of_four();
     world.hold(GONE, 5001);
     world.beat(T + 2 * HOUR);
-    world.back(T, 0, &["203.0.113.0/24"], 5999);
+    world.back(T, 0, &[BEAT], 5999);
     world.mistime(0, BEGIN + T + HOUR);
     for peer in world.peers() {
         world.withdraw(T + 600 + peer as i64, peer, &[GONE]);
@@ -139,5 +141,45 @@ fn the_first_stamp_is_of_the_epoch() {
     play("first_stamp_of_the_epoch", &mut world, None, |said| {
         tells(said, GONE, &OUTAGE);
         assert_eq!(said.text, clean.text);
+    });
+}
+
+/// Two archives in one replay, of 2024 and of 2034: ten years in which nothing is said. The table has fifty thousand
+/// prefixes, so whatever is done every hour must not be done 87,600 times. Nobody knows what became of the routes; one of
+/// them is announced again in 2034, and after 90 minutes it is withdrawn: Out.
+#[test]
+fn ten_years_of_silence() {
+    const LATER: i64 = 3652 * 86_400;
+    let mut world = World::of_one(12);
+    (0..50_000).for_each(|number| world.hold(&format!("10.{}.{}.0/24", number / 256, number % 256), 5002));
+    world.hold(GONE, 5001);
+    world.beat(HOUR);
+    world.beat_in(LATER..LATER + 2 * HOUR);
+    for peer in world.peers() {
+        world.back(LATER + peer as i64, peer, &[GONE], 5001);
+        world.withdraw(LATER + 5400 + peer as i64, peer, &[GONE]);
+    }
+    let watched = "watch: {all: true, prefixes: [192.0.2.0/24]}\n";
+    let began = Instant::now();
+    play("ten_years_of_silence", &mut world, Some(watched), |said| {
+        let took = began.elapsed();
+        let story = said.story(GONE);
+        let states: Vec<&str> = story.iter().map(|(_, state)| *state).collect();
+        assert_eq!(
+            states,
+            ["normal", "unknown", "normal", "degrading", "out"],
+            "{story:?}"
+        );
+        assert_eq!(story[1].0, HOUR - 4 + 180, "{story:?}"); // the last beat is 4 s before the hour
+        // At once if their baseline is that of 2024, after an hour if it is new.
+        assert!((LATER..=LATER + HOUR + 60).contains(&story[2].0), "{story:?}");
+        assert_eq!(
+            story[3..],
+            [(LATER + 5402 + 10, "degrading"), (LATER + 5409 + 30, "out")]
+        );
+        said.only_about(&[GONE]);
+        said.one_incident();
+        assert!(said.notables("churn").is_empty(), "silence is not what is usual");
+        assert!(took < Duration::from_secs(20), "{took:?}");
     });
 }

@@ -189,13 +189,20 @@ impl World {
 
     /// Every peer says something every 48 s (six peers) to 96 s, so that no collector is quiet for more than 8 s.
     pub fn beat(&mut self, until: i64) {
+        self.beat_in(0..until);
+    }
+
+    pub fn beat_in(&mut self, span: Range<i64>) {
         let beats = self.collectors.iter().map(|collector| collector.peers.clone());
         for peers in beats.collect::<Vec<_>>() {
             let step = 8.min(96 / peers.len() as i64);
             let every = step * peers.len() as i64;
             for peer in peers.clone() {
                 let phase = step * (peer - peers.start) as i64;
-                for (round, at) in (4 + phase..until).step_by(every as usize).enumerate() {
+                for (round, at) in (span.start + 4 + phase..span.end)
+                    .step_by(every as usize)
+                    .enumerate()
+                {
                     let path = Path::of(&[Self::asn(peer), 2001 + round as u32 % 2, BEAT_ORIGIN]);
                     self.announce(at, peer, &[BEAT], &path);
                 }
