@@ -148,7 +148,7 @@ fn set_up(dir: &Path, rate: &str) -> (Running, Hook, String) {
     let (server, url) = ris_live(dir, "server", &["--speed", rate]);
     let hook = Hook::start();
     let more = format!(
-        "store: {{embedded: store, updates: all}}\nalerts: {{receivers: [{{name: hook, webhook: {{url: '{}'}}}}]}}",
+        "checkpoint_every: 1s\nstore: {{embedded: store, updates: all}}\nalerts: {{receivers: [{{name: hook, webhook: {{url: '{}'}}}}]}}",
         hook.url
     );
     let config = config(dir, &url, &more);
