@@ -56,8 +56,11 @@ impl Engine {
             self.stats.older += 1;
             return None;
         }
-        self.collector_heard(peer.collector);
-        self.session_heard(slot, at);
+        // A late repetition of its last message says nothing of how it is now.
+        if at == self.now || at > self.peers.session(slot).last_at {
+            self.collector_heard(peer.collector);
+            self.session_heard(slot, at);
+        }
         Some(slot)
     }
 
@@ -81,11 +84,17 @@ impl Engine {
         if let Some(row) = self.table.find(nlri.prefix) {
             return Some(row);
         }
-        let interest = self
+        let asked_for = self
             .watchlist
-            .interest(nlri.prefix, announcement.and_then(|a| a.origin))?;
+            .interest(nlri.prefix, announcement.and_then(|a| a.origin));
+        let interest = match asked_for {
+            Some(interest) => interest,
+            None if announcement.is_some() && self.is_part_of_watched(nlri.prefix) => Interest::Evidence,
+            None => return None,
+        };
         let row = self.table.add(nlri.prefix, interest)?;
         if interest == Interest::Watched {
+            self.notables.note_watched(nlri.prefix);
             self.active.insert(row);
         }
         Some(row)
@@ -96,7 +105,7 @@ impl Engine {
         let Some(row) = self.row(nlri, Some(announcement)) else {
             return;
         };
-        self.peers.refresh(slot, row);
+        self.refresh(slot, row);
         let majority = self.table.entry(row).origin();
         if self.table.entry(row).listening {
             self.spoke(row, slot);
@@ -165,7 +174,7 @@ impl Engine {
     fn withdraw(&mut self, slot: Slot, nlri: &Nlri) {
         let Some(row) = self.row(nlri, None) else { return };
         self.notables.churn.count(row);
-        self.peers.refresh(slot, row);
+        self.refresh(slot, row);
         if self.table.lose(row, slot, nlri.path_id) {
             self.lost_route(row, slot, false);
         } else if nlri.path_id == 0 {
@@ -241,7 +250,14 @@ impl Engine {
         }
     }
 
-    fn count_route(&mut self, voter: Slot, family: Family, change: i32) {
+    /// A session that resynchronises votes again with what it has said something of.
+    fn refresh(&mut self, slot: Slot, row: Row) {
+        if self.peers.refresh(slot, row) && self.active.contains(&row) {
+            self.touch(row);
+        }
+    }
+
+    pub(crate) fn count_route(&mut self, voter: Slot, family: Family, change: i32) {
         let routes = &mut self.peers.session_mut(voter).routes[family as usize];
         *routes = routes.saturating_add_signed(change);
     }
@@ -249,6 +265,7 @@ impl Engine {
     /// An origin that is watched makes its prefixes watched.
     fn origin_changed(&mut self, row: Row) {
         let entry = self.table.entry(row);
+        self.origins.hear(row, entry.prefix, entry.origin());
         if entry.state == State::Normal {
             self.origins.join(row, entry.prefix, entry.origin(), self.now);
         }
@@ -259,6 +276,7 @@ impl Engine {
         if self.watchlist.interest(entry.prefix, entry.origin()) != Some(Interest::Watched) {
             return;
         }
+        self.notables.note_watched(entry.prefix);
         self.table.entry_mut(row).interest = Interest::Watched;
         self.active.insert(row);
         if before == Interest::Evidence {

@@ -4,6 +4,7 @@
 
 use netfault_model::Time;
 
+use crate::table::bits;
 use crate::{Engine, look};
 
 impl Engine {
@@ -21,7 +22,13 @@ impl Engine {
     pub(crate) fn correlate(&mut self) {
         self.notice();
         self.sort_pending();
-        self.origins.settle(&self.settings, self.now, &mut self.pending);
+        let (table, peers, needed) = (&self.table, &self.peers, self.settings.cover_peers);
+        let announced = |row| {
+            let has = table.has(row);
+            (bits::count(&peers.voters_having(has)) >= needed).then(|| table.entry(row).prefix)
+        };
+        self.origins
+            .settle(&self.settings, self.now, &mut self.pending, &announced);
         self.notables.settle(&self.settings, self.now, &mut self.pending);
         self.incidents.settle(&self.settings, self.now, &mut self.pending);
     }

@@ -84,8 +84,17 @@ impl Incidents {
     }
 
     /// The incident in which this subject was in trouble until lately.
-    pub(super) fn fell_before(&self, settings: &Settings, key: &Key, start: Time, now: Time) -> Option<&Live> {
-        let live = self.live.get(self.of.get(key)?).filter(|live| !live.is_past(now, settings))?;
+    pub(super) fn fell_before(
+        &self,
+        settings: &Settings,
+        key: &Key,
+        start: Time,
+        now: Time,
+    ) -> Option<&Live> {
+        let live = self
+            .live
+            .get(self.of.get(key)?)
+            .filter(|live| !live.is_past(now, settings))?;
         let cleared = live.parts.get(key)?.cleared_at?;
         (start.since(cleared) <= secs(settings.incident_reopen_s)).then_some(live)
     }
@@ -95,7 +104,8 @@ impl Incidents {
         let own = self.fell_before(settings, &loss.key, start, now);
         let of_whole_origin = || {
             let origin = loss.origin?;
-            self.of_this_origin(origin).filter(|live| live.beacon == loss.transition.beacon && !live.is_past(now, settings))
+            self.of_this_origin(origin)
+                .filter(|live| live.beacon == loss.transition.beacon && !live.is_past(now, settings))
                 .find(|live| live.falls_again(origin, start, settings))
         };
         own.or_else(of_whole_origin).map(|live| live.id)
@@ -187,7 +197,7 @@ impl Incidents {
 
     /// Forgets incidents that can be opened no more.
     pub(super) fn forget(&mut self, settings: &Settings, now: Time) {
-        let before = now.plus_micros(-secs(settings.incident_reopen_s));
+        let before = now.plus_micros(-secs(settings.incident_reopen_s) - secs(settings.incident_span_s));
         while let Some(&(ended, id)) = self.ended.first()
             && ended < before
         {

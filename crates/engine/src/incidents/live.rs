@@ -167,7 +167,8 @@ impl Live {
 
     /// It has been over for so long that nothing opens it again.
     pub fn is_past(&self, now: Time, settings: &Settings) -> bool {
-        let reopen = secs(settings.incident_reopen_s);
+        // A loss is decided some time after it began.
+        let reopen = secs(settings.incident_reopen_s) + secs(settings.incident_span_s);
         self.resolved && self.settled_at.is_some_and(|at| now.since(at) > reopen)
     }
 

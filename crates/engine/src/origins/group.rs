@@ -28,6 +28,13 @@ impl Sum {
         self.space = self.space.saturating_sub(space);
     }
 
+    pub fn and(self, other: Sum) -> Sum {
+        Sum {
+            prefixes: self.prefixes + other.prefixes,
+            space: self.space + other.space,
+        }
+    }
+
     /// As shares of `all`: of its prefixes, of its space.
     pub fn of(self, all: Sum) -> (f64, f64) {
         let prefixes = f64::from(self.prefixes) / f64::from(all.prefixes.max(1));
@@ -62,7 +69,7 @@ pub fn aggregates(prefix: Prefix) -> bool {
 }
 
 /// A prefix that became Partial or Out.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fall {
     pub row: Row,
     pub family: Family,
@@ -74,7 +81,7 @@ pub struct Fall {
 }
 
 /// One address family of a group.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Side {
     pub stable: Sum,
     /// Partial or Out.

@@ -20,7 +20,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use netfault_model::{
-    Asn, Baseline, Country, Evidence, Output, Prefix, Rule, Share, State, Subject, Time, Transition, Watch,
+    Asn, Baseline, Country, Evidence, Family, Output, Prefix, Rule, Share, State, Subject, Time, Transition,
+    Watch,
 };
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +30,7 @@ use crate::notables::beacons::Beacons;
 use crate::settings::secs;
 use crate::table::Row;
 pub use countries::{Countries, Range};
-use group::{Fall, Group, Inhabitants, aggregates, blocks, space};
+use group::{Fall, Group, Inhabitants, Sum, aggregates, blocks, space};
 use space::{SAMPLE_EVERY, Space};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,7 +50,10 @@ enum Stage {
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Member {
     stage: Stage,
+    /// Of a stable prefix: its majority origin before the loss.
     origin: Asn,
+    /// Its majority origin now, as far as that matters (`Origins::heard`).
+    heard: Asn,
     country: Option<Country>,
 }
 
@@ -73,6 +77,8 @@ pub struct Origins {
     members: Vec<Member>,
     /// Prefixes that are down.
     down: BTreeMap<Row, Fall>,
+    /// Prefixes by their majority origin, stable or not. Only until there is a table dump.
+    heard: BTreeSet<(Asn, Row)>,
     groups: BTreeMap<Asn, Origin>,
     lands: BTreeMap<Country, Inhabitants>,
     /// A table dump has been read.
@@ -83,6 +89,9 @@ pub struct Origins {
     next_sample: Option<Time>,
     sampled: bool,
 }
+
+/// The prefix of a row, if some peer ASes have it at the moment.
+pub(crate) type Announced<'a> = &'a dyn Fn(Row) -> Option<Prefix>;
 
 /// One edge of a prefix, as it is taken.
 #[derive(Clone, Copy, Debug)]
@@ -158,6 +167,30 @@ impl Origins {
     /// A table dump is being read: the number of an origin's prefixes will be known.
     pub(crate) fn seeded(&mut self) {
         self.seeded = true;
+        self.heard.clear();
+    }
+
+    /// The majority origin of a prefix is this one now, whatever is known of the prefix.
+    pub(crate) fn hear(&mut self, row: Row, prefix: Prefix, origin: Option<Asn>) {
+        let Some(origin) = origin.filter(|_| !self.seeded && self.counts(prefix, origin)) else {
+            return;
+        };
+        let country = self.countries.of_prefix(prefix);
+        let member = self.member(row);
+        let before = std::mem::replace(&mut member.heard, origin);
+        if member.stage == Stage::Absent {
+            member.country = country;
+        }
+        self.heard.remove(&(before, row));
+        self.heard.insert((origin, row));
+    }
+
+    fn member(&mut self, row: Row) -> &mut Member {
+        let index = row as usize;
+        if self.members.len() <= index {
+            self.members.resize(index + 1, Member::default());
+        }
+        &mut self.members[index]
     }
 
     /// The prefix is Normal, and this is its origin now.
@@ -175,14 +208,8 @@ impl Origins {
         let Some(origin) = origin.filter(|_| self.counts(prefix, origin)) else {
             return;
         };
-        if self.members.len() <= index {
-            self.members.resize(index + 1, Member::default());
-        }
-        self.members[index] = Member {
-            stage: Stage::Whole,
-            origin,
-            country: None,
-        };
+        let member = self.member(row);
+        (member.stage, member.origin) = (Stage::Whole, origin);
         self.groups
             .entry(origin)
             .or_default()
@@ -199,7 +226,9 @@ impl Origins {
 
     /// It is no stable prefix of its origin any more. It must not be in trouble.
     fn leave(&mut self, row: Row, prefix: Prefix) {
-        let member = std::mem::take(&mut self.members[row as usize]);
+        let place = &mut self.members[row as usize];
+        let member = *place;
+        place.stage = Stage::Absent;
         let (family, space) = (prefix.family(), space(prefix));
         if let Some(origin) = self.groups.get_mut(&member.origin) {
             origin.group.leave(family, space);
@@ -303,13 +332,20 @@ impl Origins {
         self.next_sample
     }
 
-    /// The instant `now` is over: takes what was decided in it (`decided`, sorted) and adds to it.
-    pub fn settle(&mut self, settings: &Settings, now: Time, decided: &mut Vec<Output>) {
+    /// The instant `now` is over: takes what was decided in it (`decided`, sorted) and adds to it. `announced`: a prefix, if
+    /// some peer ASes have it at the moment.
+    pub(crate) fn settle(
+        &mut self,
+        settings: &Settings,
+        now: Time,
+        decided: &mut Vec<Output>,
+        announced: Announced,
+    ) {
         for asn in std::mem::take(&mut self.touched) {
-            self.settle_origin(settings, asn, now, decided);
+            self.settle_origin(settings, asn, now, decided, announced);
         }
         for country in std::mem::take(&mut self.touched_lands) {
-            self.settle_country(settings, country, now, decided);
+            self.settle_country(settings, country, now, decided, announced);
         }
         if let Some(due) = self.next_sample.filter(|&due| due <= now) {
             self.next_sample = Some(due.plus_micros(SAMPLE_EVERY));
@@ -317,14 +353,28 @@ impl Origins {
         }
     }
 
-    fn settle_origin(&mut self, settings: &Settings, asn: Asn, now: Time, decided: &mut Vec<Output>) {
+    fn settle_origin(
+        &mut self,
+        settings: &Settings,
+        asn: Asn,
+        now: Time,
+        decided: &mut Vec<Output>,
+        announced: Announced,
+    ) {
         let watched = self.watched.contains(&asn);
+        let (heard, members) = (&self.heard, &self.members);
+        let others = |family| {
+            let of_it = heard
+                .range((asn, Row::MIN)..=(asn, Row::MAX))
+                .map(|&(_, row)| row);
+            others(members, of_it, announced, family)
+        };
         let Some(origin) = self.groups.get_mut(&asn) else {
             return;
         };
         let group = &mut origin.group;
         group.expire(now.plus_micros(-secs(settings.origin_within_s)));
-        for to in rules::origin(settings, group, watched) {
+        for to in rules::origin(settings, group, watched, &others) {
             let threshold = match to {
                 State::Degrading => settings.origin_share,
                 State::Out => settings.origin_out,
@@ -374,14 +424,21 @@ impl Origins {
         country: Country,
         now: Time,
         decided: &mut Vec<Output>,
+        announced: Announced,
     ) {
+        let (heard, members) = (&self.heard, &self.members);
+        let others = |family| {
+            let of_it = heard.iter().map(|&(_, row)| row);
+            let of_it = of_it.filter(|&row| members[row as usize].country == Some(country));
+            others(members, of_it, announced, family)
+        };
         let Some(land) = self.lands.get_mut(&country) else {
             return;
         };
         land.group
             .expire(now.plus_micros(-secs(settings.country_within_s)));
         let origins = (land.origins.len() as u32, land.out.len() as u32);
-        for to in rules::country(settings, land, now) {
+        for to in rules::country(settings, land, now, &others) {
             let threshold = match to {
                 State::Degrading => settings.country_space,
                 State::Out => settings.country_out,
@@ -417,6 +474,19 @@ impl Origins {
                 .judge(settings, (asn, watched), &origin.group, now, decided);
         }
     }
+}
+
+/// What is announced in one family by those of `rows` that are no stable prefixes.
+fn others(members: &[Member], rows: impl Iterator<Item = Row>, announced: Announced, family: Family) -> Sum {
+    let mut sum = Sum::default();
+    let absent = rows.filter(|&row| members[row as usize].stage == Stage::Absent);
+    for prefix in absent
+        .filter_map(announced)
+        .filter(|prefix| prefix.family() == family)
+    {
+        sum.add(space(prefix));
+    }
+    sum
 }
 
 struct Edge {

@@ -10,29 +10,35 @@
 //!
 //! "Down" is Partial or Out. There are no holds: each prefix has served its own. Three prefixes down are the least for
 //! any of it, so that a single prefix is not told twice; a watched origin with fewer prefixes, all of them known by
-//! baselines that are held, is judged by those that it has. IPv4 and IPv6 are judged apart, and the worse one counts.
+//! baselines that are held, is judged by those that it has. Without a table dump the stable prefixes are a few of all,
+//! so for Out (and for a country's Degrading) whatever else is announced at the moment counts as not lost. IPv4 and IPv6 are judged apart, and the worse one counts.
 
 use netfault_model::{Family, State, Time};
 
-use super::group::{FAMILIES, Group, Inhabitants, Side};
+use super::group::{FAMILIES, Group, Inhabitants, Side, Sum};
 use crate::Settings;
 
+/// What is announced, in one family, besides stable prefixes. Nothing once a table dump told which are stable.
+pub type Others<'a> = &'a dyn Fn(Family) -> Sum;
+
 /// The edges an origin takes now, in order.
-pub fn origin(settings: &Settings, group: &Group, watched: bool) -> Vec<State> {
+pub fn origin(settings: &Settings, group: &Group, watched: bool, others: Others) -> Vec<State> {
     let rules = OriginRules {
         settings,
         group,
         watched,
+        others,
     };
     walk(group.state, |state| rules.next(state))
 }
 
 /// The edges a country takes now, in order.
-pub fn country(settings: &Settings, country: &Inhabitants, now: Time) -> Vec<State> {
+pub fn country(settings: &Settings, country: &Inhabitants, now: Time, others: Others) -> Vec<State> {
     let rules = CountryRules {
         settings,
         country,
         now,
+        others,
     };
     walk(country.group.state, |state| rules.next(state))
 }
@@ -59,31 +65,31 @@ struct OriginRules<'a> {
     settings: &'a Settings,
     group: &'a Group,
     watched: bool,
+    others: Others<'a>,
 }
 
 impl OriginRules<'_> {
     fn next(&self, state: State) -> Option<State> {
         match state {
-            State::Normal if self.any(|side| self.is_burst(side) || self.is_out(side)) => {
+            State::Normal if self.any(|family, side| self.is_burst(side) || self.is_out(family, side)) => {
                 Some(State::Degrading)
             }
-            State::Degrading | State::Recovering if self.any(|side| self.is_out(side)) => Some(State::Out),
-            State::Degrading if self.all(|side| self.is_settled(side)) => Some(State::Normal),
-            State::Out if self.all(|side| self.is_returning(side)) => Some(State::Recovering),
-            State::Recovering if self.all(|side| self.is_back(side)) => Some(State::Normal),
+            State::Degrading | State::Recovering if self.any(|family, side| self.is_out(family, side)) => {
+                Some(State::Out)
+            }
+            State::Degrading if self.all(|_, side| self.is_settled(side)) => Some(State::Normal),
+            State::Out if self.all(|_, side| self.is_returning(side)) => Some(State::Recovering),
+            State::Recovering if self.all(|_, side| self.is_back(side)) => Some(State::Normal),
             _ => None,
         }
     }
 
-    fn any(&self, rule: impl Fn(&Side) -> bool) -> bool {
-        self.group
-            .sides
-            .iter()
-            .any(|side| side.stable.prefixes > 0 && rule(side))
+    fn any(&self, rule: impl Fn(Family, &Side) -> bool) -> bool {
+        any(self.group, rule)
     }
 
-    fn all(&self, rule: impl Fn(&Side) -> bool) -> bool {
-        !self.any(|side| !rule(side))
+    fn all(&self, rule: impl Fn(Family, &Side) -> bool) -> bool {
+        !self.any(|family, side| !rule(family, side))
     }
 
     fn least(&self, side: &Side) -> u32 {
@@ -99,9 +105,15 @@ impl OriginRules<'_> {
         side.fallen_lately.prefixes >= needed(all, share, self.least(side))
     }
 
-    fn is_out(&self, side: &Side) -> bool {
-        let (prefixes, space) = side.down.of(side.stable);
-        side.down.prefixes >= self.least(side) && prefixes.min(space) >= self.settings.origin_out
+    fn is_out(&self, family: Family, side: &Side) -> bool {
+        let is_out = |all| {
+            let (prefixes, space) = side.down.of(all);
+            prefixes.min(space) >= self.settings.origin_out
+        };
+        // The others are counted only if it would be Out without them.
+        side.down.prefixes >= self.least(side)
+            && is_out(side.stable)
+            && is_out(side.stable.and((self.others)(family)))
     }
 
     fn is_returning(&self, side: &Side) -> bool {
@@ -118,7 +130,7 @@ impl OriginRules<'_> {
         let (all, share) = (side.stable.prefixes as usize, self.settings.origin_share);
         let (prefixes, space) = side.troubled.of(side.stable);
         let few = side.troubled.prefixes * 2 < needed(all, share, self.least(side));
-        few || prefixes.max(space) <= 1.0 - self.settings.recovered_at
+        few || 1.0 - prefixes.max(space) >= self.settings.recovered_at
     }
 }
 
@@ -126,18 +138,28 @@ struct CountryRules<'a> {
     settings: &'a Settings,
     country: &'a Inhabitants,
     now: Time,
+    others: Others<'a>,
+}
+
+/// True of some family in which there is anything.
+fn any(group: &Group, rule: impl Fn(Family, &Side) -> bool) -> bool {
+    let sides = FAMILIES.map(|family| (family, &group.sides[family as usize]));
+    let mut sides = sides.into_iter().filter(|(_, side)| side.stable.prefixes > 0);
+    sides.any(|(family, side)| rule(family, side))
 }
 
 impl CountryRules<'_> {
     fn next(&self, state: State) -> Option<State> {
-        let out = || self.any(|side| self.is_out(side));
+        let out = || self.any(|family, side| self.is_out(family, side));
         match state {
-            State::Normal if self.any(|side| self.is_burst(side)) || self.many_origins() || out() => {
+            State::Normal
+                if self.any(|family, side| self.is_burst(family, side)) || self.many_origins() || out() =>
+            {
                 Some(State::Degrading)
             }
             State::Degrading | State::Recovering if out() => Some(State::Out),
             State::Out
-                if !self.any(|side| side.down.of(side.stable).1 >= self.settings.country_recovering) =>
+                if !self.any(|_, side| side.down.of(side.stable).1 >= self.settings.country_recovering) =>
             {
                 Some(State::Recovering)
             }
@@ -146,21 +168,22 @@ impl CountryRules<'_> {
         }
     }
 
-    fn any(&self, rule: impl Fn(&Side) -> bool) -> bool {
-        let sides = FAMILIES.map(|family: Family| &self.country.group.sides[family as usize]);
-        sides
-            .into_iter()
-            .any(|side| side.stable.prefixes > 0 && rule(side))
+    fn any(&self, rule: impl Fn(Family, &Side) -> bool) -> bool {
+        any(&self.country.group, rule)
     }
 
-    fn is_burst(&self, side: &Side) -> bool {
-        side.fallen_lately.prefixes >= self.settings.origin_min_prefixes
-            && side.fallen_lately.of(side.stable).1 >= self.settings.country_space
+    fn is_burst(&self, family: Family, side: &Side) -> bool {
+        self.is_lost(family, side, side.fallen_lately, self.settings.country_space)
     }
 
-    fn is_out(&self, side: &Side) -> bool {
-        side.down.prefixes >= self.settings.origin_min_prefixes
-            && side.down.of(side.stable).1 >= self.settings.country_out
+    fn is_out(&self, family: Family, side: &Side) -> bool {
+        self.is_lost(family, side, side.down, self.settings.country_out)
+    }
+
+    fn is_lost(&self, family: Family, side: &Side, lost: Sum, share: f64) -> bool {
+        lost.prefixes >= self.settings.origin_min_prefixes
+            && lost.of(side.stable).1 >= share
+            && lost.of(side.stable.and((self.others)(family))).1 >= share
     }
 
     fn origins_needed(&self) -> u32 {
@@ -183,7 +206,8 @@ impl CountryRules<'_> {
     }
 
     fn is_settled(&self) -> bool {
-        let space = |side: &Side| side.troubled.of(side.stable).1 >= self.settings.country_space / 2.0;
+        let space =
+            |_: Family, side: &Side| side.troubled.of(side.stable).1 >= self.settings.country_space / 2.0;
         !self.any(space) && (self.country.out.len() as u32) * 2 < self.origins_needed()
     }
 }
