@@ -106,7 +106,7 @@ fn an_outage_whose_feed_is_lost_is_unknown_and_resumes() {
     let expected = [
         (210, Normal, Degrading),
         (230, Degrading, Out),
-        (460, Out, Unknown),
+        (475, Out, Unknown),
         (700, Unknown, Out),
     ];
     assert_eq!(edges(&told), expected);
@@ -244,6 +244,24 @@ fn half_of_a_baseline_is_partial_and_the_rule_says_so() {
     assert_eq!((e.rule, e.threshold, e.hold_s), (Rule::Partial, Some(0.5), 120));
     assert_eq!(e.since, Some(Time::from_secs(START + 200)));
     assert_eq!((e.collectors, e.one_collector), (2, 0.5));
+}
+
+/// Else a prefix could never be Normal again once a collector has lost enough of its peers for good.
+#[test]
+fn a_session_that_is_gone_for_a_day_is_forgotten() {
+    let mut script = Script::learned();
+    script.alive(20..200, 0..4).alive(20..87_100, 4..PEERS);
+    script
+        .session(200, 0, SessionState::Down)
+        .session(200, 1, SessionState::Down);
+    // Peers 2 and 3 just say nothing any more.
+    script.all(86_900, 4..8, 0, false).all(86_920, 4..8, 0, true);
+    let told = script.told(87_100, 0, 80_000);
+    assert_eq!(
+        edges(&told),
+        [(86_910, Normal, Degrading), (86_980, Degrading, Normal)]
+    );
+    assert_eq!(told[0].peers_eligible, Some(7));
 }
 
 /// A burst that is not (yet) a fall is called one.

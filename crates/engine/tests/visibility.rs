@@ -324,11 +324,11 @@ proptest! {
     /// Out is left, change nothing. Entry (20 %) and leave (65 %) keep their distance.
     #[test]
     fn out_is_left_neither_for_a_moment_nor_for_a_few(
-        returns in prop::collection::vec((1usize..=PEERS, 0i64..100_000_000, 20_000_000i64..60_000_000), 1..20)
+        returns in prop::collection::vec((1usize..=PEERS, 0i64..90_000_000, 20_000_000i64..40_000_000), 1..20)
     ) {
         let many = |after, peers, announce| Said::Many { after, from: 0, peers, prefix: 2, announce, apart: 0 };
         let mut said = vec![many(1000, PEERS, true), Said::Pause { after: 90_000_000 }, many(1000, PEERS, false)];
-        said.push(Said::Pause { after: 100_000_000 });
+        said.push(Said::Pause { after: 40_000_000 });
         for (peers, lasts, pause) in returns {
             // Seven of eleven peer ASes are 64 %.
             let lasts = if peers > 7 { lasts % 30_000_000 } else { lasts };

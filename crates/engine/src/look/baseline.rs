@@ -10,7 +10,7 @@ use crate::table::{Row, earliest};
 
 impl Engine {
     /// Nothing is wrong: the baseline grows and shrinks.
-    fn is_calm(&self, row: Row) -> bool {
+    pub(crate) fn is_calm(&self, row: Row) -> bool {
         matches!(
             self.table.entry(row).state,
             State::Unknown | State::Normal | State::Gone

@@ -39,6 +39,8 @@ pub struct Session {
     pub routes: [u32; 2],
     /// Silent for too long, itself or its collector: it abstains, and resumes what it was.
     pub suspect: bool,
+    /// Since when it has been Down or suspect, if it is.
+    pub off_since: Time,
 }
 
 /// Whether the routes that a session is known to have can be counted on, unless it is `suspect`.
@@ -188,6 +190,7 @@ impl Peers {
             silence: Silence::default(),
             routes: [0; 2],
             suspect: false,
+            off_since: at,
         });
         self.slots.insert(*peer, slot);
         let health = self
@@ -244,13 +247,14 @@ impl Peers {
         }
     }
 
-    /// The session has said something of this row.
-    pub fn refresh(&mut self, slot: Slot, row: u32) {
+    /// The session has said something of this row. True if it votes on it again by that.
+    pub fn refresh(&mut self, slot: Slot, row: u32) -> bool {
         if !self.syncing.is_empty()
             && let Status::Syncing { refreshed, .. } = &mut self.sessions[slot as usize].status
         {
-            refreshed.insert(row);
+            return refreshed.insert(row);
         }
+        false
     }
 
     /// True if no other session of this session's AS has the row. `has` are the row's bits.

@@ -104,12 +104,15 @@ pub fn slots(words: &[u64]) -> impl Iterator<Item = Slot> + '_ {
 pub struct BitSet(Vec<u64>);
 
 impl BitSet {
-    pub fn insert(&mut self, member: u32) {
-        let word = member as usize / 64;
+    /// True if it was not a member.
+    pub fn insert(&mut self, member: u32) -> bool {
+        let (word, bit) = (member as usize / 64, 1u64 << (member % 64));
         if word >= self.0.len() {
             self.0.resize(word + 1, 0);
         }
-        self.0[word] |= 1 << (member % 64);
+        let new = self.0[word] & bit == 0;
+        self.0[word] |= bit;
+        new
     }
 
     pub fn remove(&mut self, member: u32) {

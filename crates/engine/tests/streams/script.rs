@@ -55,13 +55,13 @@ impl Script {
         self
     }
 
-    /// Every 20 s these peers announce prefix 2 again, so that neither they nor their collectors are silent.
+    /// Every 5 s these peers announce prefix 2 again, so that neither they nor their collectors are silent.
     pub fn alive(
         &mut self,
         seconds: std::ops::Range<i64>,
         who: impl IntoIterator<Item = usize> + Clone,
     ) -> &mut Self {
-        for second in seconds.step_by(20) {
+        for second in seconds.step_by(5) {
             self.all(second, who.clone(), 2, true);
         }
         self

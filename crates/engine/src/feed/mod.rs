@@ -3,6 +3,8 @@
 //! Silence is not a reset: the peer announces nothing again afterwards, so its old table stands. A collector's
 //! own silences are not its peers'.
 
+mod forget;
+
 use std::collections::BTreeSet;
 
 use netfault_model::{Collector, Feed, FeedState, Output, Time};
@@ -21,6 +23,8 @@ enum Alarm {
     Collector(Collector),
     /// Silence of a session, or the quiet that ends its resynchronisation.
     Session(Slot),
+    /// A session of which nothing has been heard for a day.
+    Forget(Slot),
 }
 
 #[derive(Default, serde::Serialize, serde::Deserialize)]
@@ -64,8 +68,10 @@ impl Engine {
             self.forget_sessions(collector);
         }
         for slot in muted {
-            self.peers.set_suspect(slot, false);
-            self.arm_session(slot);
+            if !matches!(self.peers.session(slot).status, Status::Down) {
+                self.peers.set_suspect(slot, false);
+                self.arm_session(slot);
+            }
         }
         self.sessions_changed = true;
         let due = self.now.plus_micros(secs(self.settings.collector_silent_s));
@@ -122,8 +128,9 @@ impl Engine {
             self.set_suspect(slot, false, "heard again");
         }
         if down {
-            // It talks, so it is up; nobody said so.
-            self.start_sync(slot, SyncEnd::Table, "heard again");
+            // It talks, so it is up; nobody said so. After mere silence, however long, it sends no table again.
+            let ends = if suspect { SyncEnd::Never } else { SyncEnd::Table };
+            self.start_sync(slot, ends, "heard again");
         }
         self.arm_session(slot);
     }
@@ -189,6 +196,7 @@ impl Engine {
             match alarm {
                 Alarm::Collector(collector) => self.collector_due(collector),
                 Alarm::Session(slot) => self.session_alarm(slot),
+                Alarm::Forget(slot) => self.forget_alarm(slot),
             }
         }
     }
@@ -214,6 +222,7 @@ impl Engine {
             .collect();
         for &slot in &muted {
             self.peers.set_suspect(slot, true);
+            self.arm_forget(slot);
         }
         if let Some(health) = self.peers.collectors.get_mut(&collector) {
             health.muted = muted;
@@ -262,6 +271,10 @@ impl Engine {
         let session = self.peers.session(slot);
         if session.feed_state() != before {
             let (peer, state) = (session.peer, session.feed_state());
+            let off = |state| matches!(state, FeedState::Suspect | FeedState::Down);
+            if off(state) && !off(before) {
+                self.arm_forget(slot);
+            }
             self.feed(peer.collector, Some(peer), state, reason.to_owned());
         }
     }
