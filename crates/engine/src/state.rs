@@ -50,7 +50,11 @@ impl Engine {
         let quiet = matches!(entry.state, State::Unknown | State::Normal);
         self.table.entry_mut(row).interest = wanted;
         match wanted {
-            Interest::Watched => drop(self.active.insert(row)),
+            Interest::Watched => {
+                let prefix = self.table.entry(row).prefix;
+                self.notables.note_watched(prefix);
+                self.active.insert(row);
+            }
             Interest::Subject if before == Interest::Watched && quiet => drop(self.active.remove(&row)),
             Interest::Subject | Interest::Evidence => {}
         }

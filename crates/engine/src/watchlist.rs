@@ -80,7 +80,7 @@ impl Watchlist {
     }
 }
 
-fn shorten(prefix: Prefix, length: u8) -> Prefix {
+pub(crate) fn shorten(prefix: Prefix, length: u8) -> Prefix {
     let shorter = match prefix.addr() {
         std::net::IpAddr::V4(addr) => Prefix::v4(addr, length),
         std::net::IpAddr::V6(addr) => Prefix::v6(addr, length),

@@ -6,7 +6,7 @@ use std::io::Write;
 
 use netfault_alerts::{Notice, Open, Policy};
 use netfault_engine::{Engine, Watchlist};
-use netfault_model::{Arrival, Incident, IncidentState, Input, Output, Time};
+use netfault_model::{Arrival, Incident, IncidentState, Input, NotableKind, Output, Time};
 use netfault_store::Writer;
 
 use crate::config::{Config, Updates};
@@ -229,6 +229,9 @@ impl<W: Write> Pipeline<W> {
         let stats = self.engine.stats();
         let (prefixes, sessions) = self.engine.size();
         tracing::debug!(?stats, prefixes, sessions, "engine");
+        if prefixes > 0 {
+            tracing::info!("{}", self.engine.maturity().summary());
+        }
         if stats.quarantined + stats.late + stats.older > 0 {
             tracing::info!(
                 quarantined = stats.quarantined,
@@ -283,6 +286,9 @@ impl<W: Write> Pipeline<W> {
                 Output::Transition(_) => self.counts.transitions += 1,
                 Output::Gap(_) => self.counts.gaps += 1,
                 Output::Incident(incident) => self.counts.incidents += u64::from(incident.version == 1),
+                Output::Notable(it) if it.what == NotableKind::Baseline && self.sinks.notifier.is_some() => {
+                    tracing::info!("{}", it.summary);
+                }
                 Output::Feed(_) | Output::Notable(_) => {}
             }
             if let Some(observer) = &mut self.sinks.observer {

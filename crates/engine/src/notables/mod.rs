@@ -21,7 +21,7 @@ pub mod maturity;
 pub mod origin;
 pub(crate) mod sighting;
 
-use netfault_model::{Id, Notable, NotableKind, Output, Time};
+use netfault_model::{Id, Notable, NotableKind, Output, Prefix, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::{Engine, Settings};
@@ -44,6 +44,8 @@ pub struct Notables {
     hourly: Hourly,
     pub(crate) churn: Churn,
     leaks: Leaks,
+    /// Lengths of watched prefixes that have been seen, one bit each, IPv4 and IPv6; bit 127 stands for 128 too.
+    watched_lengths: [u128; 2],
     /// The first instant of all.
     pub(crate) begun: Option<Time>,
 }
@@ -58,6 +60,11 @@ impl Notables {
     /// Takes what the configuration says.
     pub fn configure(&mut self, settings: &Settings) {
         self.beacons = Beacons::new(&settings.beacons);
+    }
+
+    /// A watched prefix is in the table.
+    pub(crate) fn note_watched(&mut self, prefix: Prefix) {
+        self.watched_lengths[prefix.family() as usize] |= 1 << prefix.len().min(127);
     }
 
     /// When [`settle`](Self::settle) has something to do of its own accord.

@@ -8,6 +8,7 @@ use crate::Engine;
 use crate::settings::secs;
 use crate::table::bits::{self, Slot};
 use crate::table::{Interest, Row};
+use crate::watchlist::shorten;
 
 /// What the table said of a route before it came.
 #[derive(Clone, Copy)]
@@ -120,6 +121,24 @@ impl Engine {
         }
         let old = changes.known(row, before.majority);
         (!old.is_empty() && !through(&old)).then_some((old, None))
+    }
+
+    /// A part of a watched prefix: whoever announces it, it may be a hijack. (A prefix that is watched for its origin is
+    /// not in the user's list, so the watchlist cannot know.)
+    pub(crate) fn is_part_of_watched(&self, prefix: Prefix) -> bool {
+        let mut lengths = self.notables.watched_lengths[prefix.family() as usize];
+        while lengths != 0 {
+            let length = lengths.trailing_zeros() as u8;
+            lengths &= lengths - 1;
+            if length >= prefix.len() {
+                return false;
+            }
+            let cover = self.table.find(shorten(prefix, length));
+            if cover.is_some_and(|cover| self.table.entry(cover).interest == Interest::Watched) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Every known origin of the routes that cover the row and that we have known for an hour, and the nearest of them.

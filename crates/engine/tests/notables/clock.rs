@@ -143,7 +143,7 @@ fn churn_is_told_while_the_routes_stay() {
         ..settings()
     });
     world.routes(PEERS, PREFIX, Some(&[200, 100]));
-    world.pass(3.0 * 3600.0 - world.clock);
+    world.pass(3.0 * 3600.0 + 10.0 - world.clock);
     for round in 0..50u32 {
         world.routes(PEERS, PREFIX, Some(&[200 + round % 2, 100]));
         world.pass(20.0);

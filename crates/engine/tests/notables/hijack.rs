@@ -300,3 +300,18 @@ fn a_route_that_comes_and_goes_costs_no_memory() {
     let (few, many) = (size_after(200), size_after(4000));
     assert!(many < few + 400_000 && many < few * 50, "{few} {many}");
 }
+
+#[test]
+fn whoever_watches_an_origin_alone_hears_of_parts_of_its_prefixes() {
+    let watch = Watch {
+        origins: [Asn(100)].into(),
+        ..Watch::default()
+    };
+    let mut world = known_from(World::of(settings(), watch), COVER);
+    world.routes(8, PREFIX, Some(&[300, 666]));
+    world.routes(8, "203.0.113.0/24", Some(&[300, 666]));
+    world.pass(100.0);
+    assert_eq!(world.engine.size().0, 2, "the cover and its part, nothing else");
+    let told = changes(world);
+    assert_eq!((told.len(), told[0].watched), (1, true));
+}

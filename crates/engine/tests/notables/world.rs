@@ -42,8 +42,12 @@ impl World {
         World::watching(settings, Watch::default())
     }
 
+    /// Everything is evaluated, and `watch` is watched.
     pub fn watching(settings: Settings, watch: Watch) -> Self {
-        let watch = Watch { all: true, ..watch };
+        World::of(settings, Watch { all: true, ..watch })
+    }
+
+    pub fn of(settings: Settings, watch: Watch) -> Self {
         World {
             engine: Engine::new(settings, DnsSettings::default(), watch),
             out: Vec::new(),
