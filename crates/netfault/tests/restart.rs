@@ -32,7 +32,7 @@ fn halves(dir: &Path) -> [String; 2] {
     let split = split.expect("the capture goes on after the split");
     assert!(split > 0);
     [("1", &bytes[..split]), ("2", &bytes[split..])].map(|(half, bytes)| {
-        let folder = dir.join(half);
+        let folder = dir.join(half).join("lab-capture"); // the collector's name
         std::fs::create_dir_all(&folder).unwrap();
         let path = folder.join("updates.20261122.0646");
         std::fs::write(&path, bytes).unwrap();
