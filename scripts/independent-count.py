@@ -17,7 +17,7 @@ Decisions of detail, all of them
   * No seed: a route is held from its first announcement. A withdrawal of a route never seen changes nothing.
   * `bgpdump -m` prints routes of IPv4 multicast (MP_REACH_NLRI with SAFI 2, RFC 4760) as if they were unicast. They
     are found in bgpdump's long form, which names the SAFI, and taken out again: a multicast route carries no traffic
-    of anybody who uses the prefix. (route-views2-20080224 has 32,000 of them; with them 129.97.0.0/16 never fell.)
+    of anybody who uses the prefix. (route-views2-20080224 has 34,363 of them; with them 129.97.0.0/16 never fell.)
   * No session resets: the record has no state changes. A hole in it (two minutes, every two hours) is no loss.
   * Clocks are whole seconds. All messages of one second are applied before anything is counted, in file order.
   * Messages are sorted by time, stably. (In route-views2-20080224 they come sorted.)
