@@ -4,55 +4,18 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::Path;
 
 use common::*;
 
 /// 2026-11-22T06:50:20Z: the site's prefixes are Out, and come back 12 s later.
 const SPLIT: u32 = 1_795_330_220;
-/// Type, subtype and length follow the time (RFC 6396 §2).
-const HEADER: usize = 12;
-
-/// The updates of the lab capture before and after the split, as MRT files.
-fn halves(dir: &Path) -> [String; 2] {
-    let mut bytes = Vec::new();
-    let packed = std::fs::File::open(lab_files().0).expect("the capture");
-    flate2::read::MultiGzDecoder::new(packed)
-        .read_to_end(&mut bytes)
-        .expect("the capture");
-    let (mut at, mut split) = (0, None);
-    while at < bytes.len() {
-        let number = |from: usize| u32::from_be_bytes(bytes[from..from + 4].try_into().unwrap());
-        if number(at) >= SPLIT && split.is_none() {
-            split = Some(at);
-        }
-        at += HEADER + number(at + 8) as usize;
-    }
-    let split = split.expect("the capture goes on after the split");
-    assert!(split > 0);
-    [("1", &bytes[..split]), ("2", &bytes[split..])].map(|(half, bytes)| {
-        let folder = dir.join(half).join("lab-capture"); // the collector's name
-        std::fs::create_dir_all(&folder).unwrap();
-        let path = folder.join("updates.20261122.0646");
-        std::fs::write(&path, bytes).unwrap();
-        path.display().to_string()
-    })
-}
-
-fn server(dir: &Path, file: &str, name: &str) -> (Running, String) {
-    let mut command = netfault(dir);
-    command.args(["dev", "ris-live-server", file, "--speed", "max"]);
-    let server = Running::start(command, dir, name);
-    let url = wait_for("the URL of the test server", || {
-        let out = server.out();
-        out.ends_with('\n').then(|| out.trim().to_owned())
-    });
-    (server, url)
-}
 
 fn service(dir: &Path, url: &str, hook: &Hook, name: &str) -> (Running, String) {
-    let alerts = format!("alerts: {{receivers: [{{name: hook, webhook: {{url: '{}'}}}}]}}", hook.url);
+    let alerts = format!(
+        "alerts: {{receivers: [{{name: hook, webhook: {{url: '{}'}}}}]}}",
+        hook.url
+    );
     let config = config(dir, url, &alerts);
     let mut command = netfault(dir);
     command.args(["--format", "ndjson", "run", "-c", &config]);
@@ -67,21 +30,30 @@ fn count(out: &str, what: &str) -> usize {
 fn a_restart_in_the_middle_of_an_outage_forgets_nothing_and_invents_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let hook = Hook::start();
-    let [before, after] = halves(dir.path());
-    let (first_server, url) = server(dir.path(), &before, "server1");
+    let before = lab_part(dir.path(), "before", 0..SPLIT);
+    let after = lab_part(dir.path(), "after", SPLIT..u32::MAX);
+    let (first_server, url) = ris_live_file(dir.path(), "server1", &before, "127.0.0.1:0");
     let (running, _) = service(dir.path(), &url, &hook, "first");
-    wait_for("the outage", || (count(&running.out(), r#""to":"out""#) >= 4).then_some(()));
+    wait_for("the outage", || {
+        (count(&running.out(), r#""to":"out""#) >= 4).then_some(())
+    });
     let first = running.stop().0.ok();
     drop(first_server);
     // Without the journal there is only the checkpoint.
     std::fs::remove_dir_all(dir.path().join(".netfault/journal")).expect("a journal");
 
-    let (_second_server, url) = server(dir.path(), &after, "server2");
+    let (_second_server, url) = ris_live_file(dir.path(), "server2", &after, "127.0.0.1:0");
     let (running, config) = service(dir.path(), &url, &hook, "second");
     let back = r#""from":"recovering","to":"normal""#;
-    wait_for("the end of the outage", || (count(&running.out(), back) >= 4).then_some(()));
+    wait_for("the end of the outage", || {
+        (count(&running.out(), back) >= 4).then_some(())
+    });
     let second = running.stop().0.ok();
-    assert!(second.err.contains("loaded from its checkpoint"), "{}", second.err);
+    assert!(
+        second.err.contains("loaded from its checkpoint"),
+        "{}",
+        second.err
+    );
 
     let args = ["-q", "--format", "ndjson", "replay", "-c", &config, &lab("")];
     let whole = run(dir.path(), &args).ok();
@@ -94,5 +66,8 @@ fn a_restart_in_the_middle_of_an_outage_forgets_nothing_and_invents_nothing() {
         told.entry(text("id")).or_default().push(text("state"));
     }
     assert!(!told.is_empty());
-    assert!(told.values().all(|states| states == &["open", "resolved"]), "{told:?}");
+    assert!(
+        told.values().all(|states| states == &["open", "resolved"]),
+        "{told:?}"
+    );
 }

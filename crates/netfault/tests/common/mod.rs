@@ -318,3 +318,49 @@ pub fn taken_port() -> (TcpListener, SocketAddr) {
 pub fn closed_port() -> SocketAddr {
     taken_port().1
 }
+
+/// The updates of the lab capture of `span` (Unix seconds), as one MRT file of the same collector below `dir`.
+pub fn lab_part(dir: &Path, name: &str, span: std::ops::Range<u32>) -> String {
+    /// Before a record's body: time, type, subtype, length (RFC 6396 §2).
+    const HEADER: usize = 12;
+    let mut bytes = Vec::new();
+    let packed = std::fs::File::open(lab_files().0).expect("the capture");
+    std::io::Read::read_to_end(&mut flate2::read::MultiGzDecoder::new(packed), &mut bytes)
+        .expect("the capture");
+    let number =
+        |from: usize| u32::from_be_bytes([bytes[from], bytes[from + 1], bytes[from + 2], bytes[from + 3]]);
+    let (mut at, mut part) = (0, Vec::new());
+    while at < bytes.len() {
+        let end = at + HEADER + number(at + 8) as usize;
+        if span.contains(&number(at)) {
+            part.extend_from_slice(&bytes[at..end]);
+        }
+        at = end;
+    }
+    assert!(!part.is_empty(), "nothing happens in {span:?}");
+    let folder = dir.join(name).join("lab-capture"); // the collector's name
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let path = folder.join("updates.20261122.0646");
+    std::fs::write(&path, part).expect("a file");
+    path.display().to_string()
+}
+
+/// `netfault dev ris-live-server` with one file, as fast as it goes; its URL.
+pub fn ris_live_file(dir: &Path, name: &str, file: &str, listen: &str) -> (Running, String) {
+    let mut command = netfault(dir);
+    command.args([
+        "dev",
+        "ris-live-server",
+        file,
+        "--speed",
+        "max",
+        "--listen",
+        listen,
+    ]);
+    let server = Running::start(command, dir, name);
+    let url = wait_for("the URL of the test server", || {
+        let out = server.out();
+        out.ends_with('\n').then(|| out.trim().to_owned())
+    });
+    (server, url)
+}

@@ -86,7 +86,7 @@ impl Healing {
 /// Both ends of healing: the pipeline's, and the task. None without an archive or a live feed: files have no holes
 /// that anybody could fill.
 pub fn healer(config: &Config, archive: Option<&Arc<Archive>>) -> (Option<Healer>, Option<Healing>) {
-    let (Some(archive), Some(section), true) = (archive, &config.archive, is_live(config)) else {
+    let (Some(archive), Some(section), true) = (archive, &config.archive, config.ris_live.is_some()) else {
         return (None, None);
     };
     let (send, holes) = mpsc::channel(HOLES);
