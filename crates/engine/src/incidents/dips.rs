@@ -2,6 +2,7 @@
 //! Partial or Out, if it ever is.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use netfault_model::{Prefix, State, Time, Transition};
 use serde::{Deserialize, Serialize};
@@ -25,8 +26,8 @@ impl Dips {
     pub fn observe(&mut self, settings: &Settings, prefix: Prefix, falling: Option<f64>, now: Time) {
         if !falling.is_some_and(|falling| falling < settings.watched_below) {
             self.low.remove(&prefix);
-        } else if !self.low.contains_key(&prefix) {
-            self.low.insert(prefix, now);
+        } else if let Entry::Vacant(place) = self.low.entry(prefix) {
+            place.insert(now);
             let due = now.plus_micros(secs(settings.watched_hold_s));
             self.due = Some(self.due.map_or(due, |earlier| earlier.min(due)));
         }

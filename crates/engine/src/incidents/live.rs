@@ -1,5 +1,6 @@
 //! One incident: its parts, and what has been said of it.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use netfault_model::{
@@ -7,7 +8,7 @@ use netfault_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::confidence::{self, Term};
+use super::confidence;
 use super::part::{Flap, Key, Part};
 use super::severity::severity;
 use super::summary;
@@ -108,8 +109,8 @@ impl Live {
         };
         let key = Key::of(&transition.subject);
         let part = match self.parts.entry(key) {
-            std::collections::btree_map::Entry::Vacant(place) => place.insert(Part::new(transition)),
-            std::collections::btree_map::Entry::Occupied(place) => {
+            Entry::Vacant(place) => place.insert(Part::new(transition)),
+            Entry::Occupied(place) => {
                 let part = place.into_mut();
                 self.tally.remove(part);
                 self.flapping |= part.take(transition, flap);
@@ -346,7 +347,7 @@ impl Live {
         let both = has(Family::V4) && has(Family::V6);
         let one_origin = self.origins.len().max(1) as u32;
         confidence::combine(
-            best.unwrap_or(Term::default()),
+            best.unwrap_or_default(),
             both,
             self.baseline(),
             self.tally.fell / one_origin,

@@ -40,7 +40,10 @@ pub fn of(incident: &Incident, parts: &BTreeMap<Key, Part>) -> String {
 }
 
 fn present(incident: &Incident, part: Option<&Part>, what: &str) -> String {
-    let share = part.filter(|part| !part.is_settled()).and_then(|part| part.share);
+    // What it was a share of when it went Out; while it is Degrading that changes with each prefix.
+    let share = part
+        .filter(|part| part.known == State::Out)
+        .and_then(|part| part.share);
     match (&incident.subject, part) {
         (Subject::Prefix { .. }, Some(part)) if is_down(part.state) => {
             let (lost, all) = part.lost;
@@ -56,33 +59,29 @@ fn present(incident: &Incident, part: Option<&Part>, what: &str) -> String {
                 state(part.state)
             )
         }
-        (Subject::Origin { .. }, Some(part)) if share.is_some() && part.state != State::Normal => {
-            let gone = share.map(gone).unwrap_or_default();
-            format!(
-                "{what} is {}: it lost {gone}; {}",
-                state(part.state),
-                counts(incident)
-            )
+        (Subject::Origin { .. } | Subject::Country { .. }, part) => {
+            let is = part
+                .filter(|part| !part.is_settled())
+                .map(|part| state(part.state));
+            let is = is.map_or("lost some of its prefixes".to_owned(), |state| {
+                format!("is {state}")
+            });
+            let gone = share
+                .map(|share| format!(": it lost {}", gone(share)))
+                .unwrap_or_default();
+            format!("{what} {is}{gone}; {}", counts(incident))
         }
-        (Subject::Country { .. }, Some(part)) if share.is_some() => {
-            let gone = share.map(gone).unwrap_or_default();
-            format!(
-                "{what} is {}: it lost {gone}; {}",
-                state(part.state),
-                counts(incident)
-            )
-        }
-        (Subject::Origin { .. }, _) => format!("{what} lost some of its prefixes: {}", counts(incident)),
         (_, Some(part)) => format!("{what} is {}", state(part.state)),
         (_, None) => format!("{what}: {}", counts(incident)),
     }
 }
 
 fn counts(incident: &Incident) -> String {
-    format!(
-        "{} of {} prefixes are out or partly out",
-        incident.prefixes_down, incident.prefixes
-    )
+    let (down, all) = (incident.prefixes_down, incident.prefixes);
+    match all {
+        1 => format!("{down} of 1 prefix in this incident is down"),
+        _ => format!("{down} of {all} prefixes in this incident are down"),
+    }
 }
 
 fn gone(share: Share) -> String {
