@@ -13,16 +13,14 @@ pub mod countries;
 mod group;
 mod rules;
 mod space;
+mod tell;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use netfault_model::{
-    Asn, Baseline, Country, Evidence, Family, Output, Prefix, Rule, Share, State, Subject, Time, Transition,
-    Watch,
-};
+use netfault_model::{Asn, Country, Family, Output, Prefix, State, Subject, Time, Watch};
 use serde::{Deserialize, Serialize};
 
 use crate::Settings;
@@ -30,8 +28,9 @@ use crate::notables::beacons::Beacons;
 use crate::settings::secs;
 use crate::table::Row;
 pub use countries::{Countries, Range};
-use group::{Fall, Group, Inhabitants, Sum, aggregates, blocks, space};
+use group::{Fall, Group, Inhabitants, Sum, aggregates, space};
 use space::{SAMPLE_EVERY, Space};
+use tell::{Edge, step};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 enum Stage {
@@ -487,79 +486,4 @@ fn others(members: &[Member], rows: impl Iterator<Item = Row>, announced: Announ
         sum.add(space(prefix));
     }
     sum
-}
-
-struct Edge {
-    to: State,
-    threshold: f64,
-    window_s: u64,
-    watched: bool,
-    seeded: bool,
-}
-
-/// Takes one edge, and says so.
-fn step(group: &mut Group, subject: Subject, edge: &Edge, now: Time, origins: Option<(u32, u32)>) -> Output {
-    let from = std::mem::replace(&mut group.state, edge.to);
-    if from == State::Normal {
-        group.begin(now);
-    }
-    let first_evidence_at = group.since.unwrap_or(now);
-    let family = group.worst();
-    let side = &group.sides[family as usize];
-    let (_, space) = side.down.of(side.stable);
-    let inferred = !edge.seeded || side.inferred * 2 > side.down.prefixes;
-    let share = Share {
-        family,
-        prefixes: side.stable.prefixes,
-        prefixes_down: side.down.prefixes,
-        space: blocks(family, side.stable.space),
-        space_down: blocks(family, side.down.space),
-        origins: origins.map(|(all, _)| all),
-        origins_down: origins.map(|(_, out)| out),
-    };
-    let visibility = 1.0 - space;
-    if edge.to == State::Normal {
-        group.end();
-    }
-    let evidence = Evidence {
-        rule: Rule::Share,
-        threshold: Some(edge.threshold),
-        since: None,
-        hold_s: edge.window_s,
-        lost: Vec::new(),
-        kept: Vec::new(),
-        unknown: Vec::new(),
-        zombies: Vec::new(),
-        collectors: 0,
-        one_collector: 0.0,
-        known: 1.0,
-        share: Some(share),
-    };
-    Output::Transition(Box::new(Transition {
-        subject,
-        from,
-        to: edge.to,
-        at: now,
-        first_evidence_at,
-        visibility: Some((visibility * 100.0).round() / 100.0),
-        peers_seen: None,
-        peers_lost: None,
-        peers_unknown: None,
-        peers_eligible: None,
-        baseline: Some(if inferred {
-            Baseline::Inferred
-        } else {
-            Baseline::Held
-        }),
-        cover: None,
-        finding: None,
-        servers_ok: None,
-        servers_eligible: None,
-        resolvers_ok: None,
-        resolvers_eligible: None,
-        watched: edge.watched,
-        beacon: false,
-        healed: false,
-        evidence: Some(Box::new(evidence)),
-    }))
 }

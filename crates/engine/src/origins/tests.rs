@@ -1,4 +1,4 @@
-use netfault_model::{Baseline, Notable};
+use netfault_model::{Baseline, Notable, Transition};
 use proptest::prelude::*;
 
 use super::*;
