@@ -65,6 +65,14 @@ pub fn incidents(text: &str) -> Vec<Value> {
         .collect()
 }
 
+/// A version of an incident of the lab that opens an alert: watched, and its prefixes are still going.
+pub fn may_alert(incident: &Value) -> bool {
+    let is_down = incident["level"]
+        .as_str()
+        .is_some_and(|level| ["degrading", "partial", "out"].contains(&level));
+    incident["watched"] == true && is_down
+}
+
 /// Runs to the end.
 pub fn run(dir: &Path, args: &[&str]) -> Ended {
     ended(netfault(dir).args(args))
