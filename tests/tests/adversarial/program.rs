@@ -89,8 +89,8 @@ fn memory(status: &str) -> u64 {
     kilobytes.unwrap_or(0) / 1024
 }
 
-/// The program of this build (`NETFAULT_BIN` names another). Cargo builds it together with the tests of the
-/// workspace; when only these are run, it may be missing or older than its sources, and is built here.
+/// The program of this build (`NETFAULT_BIN` names another). Cargo builds it together with the tests of the workspace;
+/// when only these are run, it may be missing, or older than its sources, and that is said.
 fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
@@ -100,27 +100,20 @@ fn binary() -> &'static Path {
         let test = std::env::current_exe().expect("this test's own path");
         let profile = test.ancestors().nth(2).expect("target/PROFILE/deps/TEST");
         let binary = profile.join("netfault");
-        let built = std::fs::metadata(&binary).and_then(|data| data.modified()).ok();
-        if built.is_none_or(|built| sources_newest() > built) {
-            build(profile);
+        let Ok(built) = std::fs::metadata(&binary).and_then(|data| data.modified()) else {
+            panic!(
+                "{}: not there; cargo build --bin netfault makes it",
+                binary.display()
+            );
+        };
+        if sources_newest() > built {
+            eprintln!(
+                "{}: older than its sources; cargo build --bin netfault",
+                binary.display()
+            );
         }
         binary
     })
-}
-
-fn build(profile: &Path) {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--package", "netfault", "--bin", "netfault"]);
-    match profile.file_name().and_then(|name| name.to_str()) {
-        None | Some("debug") => {}
-        Some(other) => drop(cargo.args(["--profile", other])),
-    }
-    let target = profile.parent().expect("the target folder");
-    cargo.arg("--target-dir").arg(target).current_dir(workspace());
-    assert!(
-        cargo.status().expect("cargo starts").success(),
-        "the program cannot be built"
-    );
 }
 
 fn workspace() -> PathBuf {
