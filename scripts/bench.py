@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures what issue 2 asks for, each figure as a ratio against a peer in the same run, and prints one table.
+"""Measures what issues 2 and 4 ask for, each figure as a ratio against a peer in the same run, and prints one table.
 
 Walls are taken in turns (peer, ours, peer, ours, ...), since the machine is shared and its speed drifts; the ratio is
 that of the medians. Memory is the peak of the child process as the kernel counts it.
@@ -130,8 +130,33 @@ def ris_live(day):
         run.returncode == 0 and cpu <= 0.5)
 
 
+def dns(_):
+    run = subprocess.run([f"{EXAMPLES}/dns_bench"], stdout=subprocess.PIPE, text=True)
+    if run.returncode != 0:
+        sys.exit("bench: dns_bench needs nsd and dnsperf: scripts/setup.sh bench")
+    got = json.loads(run.stdout.strip().splitlines()[-1])
+    for load in got["loads"]:
+        rates = f"{load['ours_per_cpu_s'] / 1e3:.0f} k / {load['dnsperf_per_cpu_s'] / 1e3:.0f} k"
+        ratio = load["ratio"]
+        row(f"DNS questions per CPU second, {load['in_flight']} in flight", "≥ 1.2 × dnsperf", f"{ratio:.2f} × ({rates})",
+            ratio >= 1.2)
+    peak = got["loads"][-1]["peak_mb"]
+    row("  peak memory", "≤ 50 MB", f"{peak:.0f} MB", peak <= 50)
+    steady = got["steady"]
+    row("  asked to answered at 20,000/s, p99", "≤ 3 ms", f"{steady['p99_ms']:.1f} ms, {steady['cores']:.2f} core",
+        steady["p99_ms"] <= 3 and steady["wrong"] == 0)
+
+
 def main():
-    parts = {"replay": replay, "store": store, "decode": decode, "gz": gz, "table": table, "ris-live": ris_live}
+    parts = {
+        "replay": replay,
+        "store": store,
+        "decode": decode,
+        "gz": gz,
+        "table": table,
+        "ris-live": ris_live,
+        "dns": dns,
+    }
     wanted = sys.argv[2:] or list(parts)
     unknown = [name for name in wanted if name not in parts]
     if unknown:

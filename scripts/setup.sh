@@ -4,6 +4,7 @@
 #   scripts/setup.sh build          a C compiler, npm (the embedded ClickHouse engine comes as an npm package)
 #   scripts/setup.sh test           the same, and the name servers, resolver and readers that tests run against
 #   scripts/setup.sh lint           shellcheck, Python
+#   scripts/setup.sh bench          the name server and dnsperf, which the DNS figures are measured against
 #   scripts/setup.sh lab            the routing daemons that scripts/lab-capture.py runs
 #
 # Prints nothing when all is there. Without root, a missing build tool is an error; a missing test tool is not: the
@@ -15,6 +16,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 build=(cc:build-essential npm:npm)
 test=(knotd:knot knotc:knot nsd:nsd unbound:unbound dig:bind9-dnsutils bgpdump:bgpdump curl:curl ip:iproute2
     python3:python3 bzip2:bzip2)
+bench=(nsd:nsd dnsperf:dnsperf bzip2:bzip2 gzip:gzip)
 lint=(shellcheck:shellcheck python3:python3)
 lab=(/usr/lib/frr/bgpd:frr bird:bird2 gobgpd:gobgpd bgpdump:bgpdump ip:iproute2 python3:python3)
 
@@ -49,9 +51,10 @@ job=${1:-test}
 case $job in
 build) wanted=("${build[@]}") ;;
 test) wanted=("${build[@]}" "${test[@]}") ;;
+bench) wanted=("${build[@]}" "${bench[@]}") ;;
 lint) wanted=("${build[@]}" "${lint[@]}") ;;
 lab) wanted=("${lab[@]}") ;;
-*) die "setup.sh: no job is called '$job'; there are build, test, lint and lab" ;;
+*) die "setup.sh: no job is called '$job'; there are build, test, bench, lint and lab" ;;
 esac
 
 mapfile -t missing < <(

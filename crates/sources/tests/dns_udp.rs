@@ -12,9 +12,9 @@ use futures_util::future::join_all;
 use hickory_proto::rr::RecordType;
 use netfault_model::Outcome;
 use netfault_sources::dns::outcome::Failure;
-use netfault_sources::dns::probe::ask;
+use netfault_sources::dns::probe::{Ended, Question, ask};
 use netfault_sources::dns::udp::matching::{Match, match_answer};
-use netfault_sources::dns::udp::{End, Exchange, UdpCounters, UdpEngine, UdpSettings};
+use netfault_sources::dns::udp::{Busy, End, Exchange, OnEnd, UdpCounters, UdpEngine, UdpSettings};
 use netfault_sources::dns::wire::{self, Flags, Query0x20};
 use proptest::prelude::*;
 use tokio::net::UdpSocket;
@@ -279,6 +279,102 @@ async fn an_engine_that_is_dropped_takes_nobody_along() {
     assert!(failed(&put(&engine, addr, SOON).await, Failure::Timeout));
 }
 
+/// Probes that the engine takes through all their packets itself: retry, CD=1 and letter case on its thread, TCP on ours.
+#[tokio::test]
+async fn submitted_probes_come_back_once_each_with_their_outcome() {
+    if !has(
+        &["nsd"],
+        "submitted_probes_come_back_once_each_with_their_outcome",
+    ) {
+        return;
+    }
+    let server = nsd(free_port(), &zone("")).await;
+    let validating = responder(|query| {
+        let no_validation = query[3] & 0x10 != 0;
+        vec![if no_validation {
+            good(query)
+        } else {
+            response(query, 0, 2, &[], &[])
+        }]
+    })
+    .await;
+    let mangling = responder(|query| {
+        let mut answer = good(query);
+        answer[12..30].make_ascii_lowercase();
+        vec![answer]
+    })
+    .await;
+    let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let a = |server, text| Question::to_authority(server, name(text), RecordType::A);
+    let cases = [
+        (authority(server.addr, "example.com"), Outcome::Ok, 1..=1),
+        (a(server.addr, "many.example.com"), Outcome::Ok, 2..=2),
+        (
+            resolver(validating.addr, "www.example.com", RecordType::A),
+            Outcome::Bogus,
+            2..=2,
+        ),
+        (a(mangling.addr, "www.example.com"), Outcome::Ok, 1..=2),
+        (a(free_port(), "www.example.com"), Outcome::ConnRefused, 1..=1),
+        (
+            Question {
+                timeout: SOON,
+                ..a(silent.local_addr().unwrap(), "www.example.com")
+            },
+            Outcome::Timeout,
+            2..=2,
+        ),
+    ];
+    let (send, mut receive) = tokio::sync::mpsc::channel(1000);
+    let to: OnEnd = Arc::new(move |tag, ended| send.try_send((tag, ended)).unwrap());
+    let engine = engine();
+    let questions: Vec<Arc<Question>> = cases
+        .iter()
+        .map(|(question, ..)| Arc::new(question.clone()))
+        .collect();
+    for tag in 0..600u64 {
+        engine
+            .submit(questions[tag as usize % cases.len()].clone(), tag, &to)
+            .unwrap();
+    }
+    let mut seen = BTreeSet::new();
+    while seen.len() < 600 {
+        let (tag, ended) = tokio::time::timeout(PATIENCE, receive.recv())
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(seen.insert(tag), "{tag} twice");
+        let reply = match ended {
+            Ended::Done(reply) => *reply,
+            Ended::NeedsTcp(unfinished) => unfinished.finish().await,
+        };
+        let (question, outcome, packets) = &cases[tag as usize % cases.len()];
+        assert_eq!(reply.outcome, *outcome, "{question:?}");
+        assert!(
+            packets.contains(&reply.packets_sent),
+            "{question:?}: {}",
+            reply.packets_sent
+        );
+    }
+    assert!(receive.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn an_engine_that_is_full_says_so() {
+    let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let question = Arc::new(authority(silent.local_addr().unwrap(), "example.com"));
+    let engine = UdpEngine::start(UdpSettings {
+        max_in_flight: 3,
+        ..UdpSettings::default()
+    })
+    .unwrap();
+    let to: OnEnd = Arc::new(|_, _| {});
+    let taken: Vec<_> = (0..5)
+        .map(|tag| engine.submit(question.clone(), tag, &to))
+        .collect();
+    assert_eq!(taken, [Ok(()), Ok(()), Ok(()), Err(Busy), Err(Busy)]);
+}
+
 /// What somebody would have to guess: of 4,000 questions the ids look drawn, the ports are spread, and change with time.
 #[tokio::test]
 async fn ports_and_ids_are_unpredictable() {
@@ -390,7 +486,7 @@ async fn two_thousand_questions_at_once_to_nsd() {
             "{n}"
         );
     }
-    let many = netfault_sources::dns::probe::Question {
+    let many = Question {
         qtype: RecordType::A,
         ..authority(server.addr, "many.example.com")
     };

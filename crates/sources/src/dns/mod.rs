@@ -5,6 +5,7 @@
 //!
 //! * [`wire`] a question to bytes, bytes to an answer
 //! * [`outcome`] what an answer (or none) means: pure, and the entry of the fuzz target
+//! * [`asking`] what to send next, until there is an outcome
 //! * [`probe`] puts one question to one address over UDP, and TCP where truncated
 //! * [`udp`] the engine under it: a few shared sockets for thousands of questions
 //! * [`delegation`] which servers have authority for a name, asked of a resolver
@@ -15,6 +16,7 @@
 //! Absent on purpose: validation of signatures, caching, following of referrals, and any resolver that
 //! chooses among servers. What a verdict over several probes is, the engine decides.
 
+mod asking;
 pub mod bogon;
 pub mod check;
 pub mod delegation;

@@ -74,8 +74,17 @@ fn of_failure(failure: Failure) -> Outcome {
     }
 }
 
-/// The same for an answer that is decoded already.
+/// The same for a message that is decoded already, whatever it is.
 pub fn judge(asked: &Asked, answer: &Answer) -> (Outcome, Details) {
+    let (outcome, details) = judge_matched(asked, answer);
+    if !answer.is_response || answer.opcode != 0 || !repeats_question(asked, answer) {
+        return (Outcome::Malformed, details);
+    }
+    (outcome, details)
+}
+
+/// The same for an answer that was matched with its question.
+pub(super) fn judge_matched(asked: &Asked, answer: &Answer) -> (Outcome, Details) {
     let details = Details {
         rcode: Some(answer.rcode),
         authoritative: answer.authoritative,
@@ -89,9 +98,6 @@ pub fn judge(asked: &Asked, answer: &Answer) -> (Outcome, Details) {
 }
 
 fn outcome(asked: &Asked, answer: &Answer) -> Outcome {
-    if !answer.is_response || answer.opcode != 0 || !repeats_question(asked, answer) {
-        return Outcome::Malformed;
-    }
     if answer.truncated {
         return Outcome::Truncated;
     }

@@ -4,22 +4,21 @@
 //! engine of this process ([`super::udp`]).
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_proto::rr::{Name, RecordType};
 use netfault_model::{Outcome, Probe, Role, Time, Transport};
 use tokio::time::Instant;
 
-use super::outcome::{Asked, Details, Failure, judge};
-use super::transport::{End, Ignored, tcp, udp};
-use super::wire::{self, Answer, Flags, Query0x20};
+use super::asking::{Asking, Step};
+use super::outcome::Details;
+use super::transport::{Ignored, tcp, udp};
+use super::wire::{self, Query0x20};
 
 /// An authority answers from memory: 2 s, and once more. A resolver may have to ask others first: 5 s.
 pub const AUTHORITY_TIMEOUT: Duration = Duration::from_secs(2);
 pub const RESOLVER_TIMEOUT: Duration = Duration::from_secs(5);
-/// Packets of one probe over UDP, for whatever reason: the question, and one of retry, other letter case and CD=1.
-/// More only where the caller wants more retries. TCP comes on top, once.
-const UDP_PACKETS: u8 = 2;
 
 /// One question to one address.
 #[derive(Clone, Debug)]
@@ -61,15 +60,6 @@ impl Question {
             timeout: RESOLVER_TIMEOUT,
             retries: 0,
             ..Question::to_authority(server, name, qtype)
-        }
-    }
-
-    fn asked(&self) -> Asked {
-        Asked {
-            name: self.name.clone(),
-            qtype: self.qtype,
-            role: self.role,
-            private_ok: self.private_ok,
         }
     }
 }
@@ -119,140 +109,50 @@ impl Reply {
 
 /// Puts the question. Always ends: after at most twice the timeout over UDP and one timeout over TCP.
 pub async fn ask(question: &Question) -> Reply {
-    let start = Instant::now();
-    let mut asking = Asking {
-        question,
-        asked: question.asked(),
-        tally: Tally::default(),
-    };
-    let (mut outcome, details) = asking.exchange(false).await;
-    let latency = asking.tally.latency.unwrap_or_else(|| start.elapsed());
-    if outcome == Outcome::Servfail && question.role == Role::Resolver && asking.may_send() {
-        // With CD=1 a validating resolver hands out what it could not validate (RFC 4035 §3.2.2).
-        let (unvalidated, unvalidated_details) = asking.exchange(true).await;
-        let has_data = match unvalidated {
-            Outcome::Ok | Outcome::Nodata | Outcome::Nxdomain | Outcome::Bogon => true,
-            // Cut short, and no TCP: there is something, all the same.
-            Outcome::Truncated => unvalidated_details.rcode == Some(0),
-            _ => false,
-        };
-        if has_data {
-            outcome = Outcome::Bogus;
-        }
-    }
-    let tally = asking.tally;
-    // Forged answers do not brand a server: it must have answered when there was no case to mangle.
-    let mangles_case = tally.mangles_case && details.rcode.is_some();
-    Reply {
-        outcome,
-        details,
-        latency,
-        transport: tally.transport.unwrap_or(Transport::Udp),
-        packets_sent: tally.udp + tally.tcp,
-        retries: tally.retries,
-        mismatched: tally.ignored.mismatched,
-        mangles_case,
-    }
+    let (asking, step) = Asking::begin(Arc::new(question.clone()));
+    go_on(Box::new(asking), step).await
 }
 
-#[derive(Default)]
-struct Tally {
-    udp: u8,
-    tcp: u8,
-    retries: u8,
-    /// Of the first exchange, as the next: the second only tells why the first failed.
-    transport: Option<Transport>,
-    latency: Option<Duration>,
-    ignored: Ignored,
-    mangles_case: bool,
-}
-
-struct Asking<'a> {
-    question: &'a Question,
-    asked: Asked,
-    tally: Tally,
-}
-
-impl Asking<'_> {
-    /// One answer to one question, over UDP and, where that is cut, over TCP.
-    async fn exchange(&mut self, no_validation: bool) -> (Outcome, Details) {
-        let Question {
-            server,
-            role,
-            timeout,
-            ..
-        } = *self.question;
-        let mut flags = Flags {
-            recurse: role == Role::Resolver,
-            no_validation,
-            random_case: !self.question.plain_case && !self.tally.mangles_case,
-        };
-        loop {
-            let query = match wire::query(&self.question.name, self.question.qtype, flags) {
-                Ok(query) => query,
-                Err(error) => {
-                    tracing::warn!(name = %self.question.name, %error, "cannot ask for this name");
-                    return (Outcome::Void, Details::default());
-                }
-            };
-            self.tally.udp += 1;
-            let exchange = udp(server, &query, timeout).await;
-            self.tally.ignored.add(exchange.ignored);
-            match exchange.end {
-                End::Answer(answer) if answer.truncated && self.tally.tcp == 0 => {
-                    return Box::pin(self.whole(&query, answer, exchange.latency)).await;
-                }
-                End::Answer(answer) => {
-                    self.answered(Transport::Udp, exchange.latency);
-                    return judge(&self.asked, &answer);
-                }
-                End::CaseDiffers if flags.random_case && self.may_send() => {
-                    // Forged, or a server that mangles case: it must say so again when there is none to mangle.
-                    flags.random_case = false;
-                    self.tally.mangles_case = true;
-                }
-                End::Failed(Failure::Timeout)
-                    if self.tally.retries < self.question.retries && self.may_send() =>
-                {
-                    self.tally.retries += 1;
-                }
-                End::Failed(failure) => return self.failed(failure),
-                End::CaseDiffers => return self.failed(Failure::Timeout),
+/// The rest of a probe, over the engine of this process and, where needed, TCP.
+async fn go_on(mut asking: Box<Asking>, mut step: Step) -> Reply {
+    loop {
+        let Question { server, timeout, .. } = *asking.question;
+        step = match step {
+            Step::Send(query) => {
+                let exchange = udp(server, &query, timeout).await;
+                asking.heard(query, exchange)
             }
-        }
+            Step::Tcp(query) => Box::pin(over_tcp(&mut asking, &query)).await,
+            Step::Done(reply) => return *reply,
+        };
     }
+}
 
-    /// The same over TCP, since it does not fit a datagram.
-    async fn whole(&mut self, query: &Query0x20, cut: Answer, so_far: Duration) -> (Outcome, Details) {
-        let start = Instant::now();
-        let Question { server, timeout, .. } = *self.question;
-        self.tally.tcp += 1;
-        let whole = tcp(server, query, timeout, &mut self.tally.ignored).await;
-        self.answered(Transport::Tcp, so_far + start.elapsed());
-        judge(&self.asked, &whole.unwrap_or(cut))
-    }
+async fn over_tcp(asking: &mut Asking, query: &Query0x20) -> Step {
+    let start = Instant::now();
+    let Question { server, timeout, .. } = *asking.question;
+    let mut ignored = Ignored::default();
+    let whole = tcp(server, query, timeout, &mut ignored).await;
+    asking.heard_over_tcp(whole.ok(), ignored, start.elapsed())
+}
 
-    fn answered(&mut self, transport: Transport, latency: Duration) {
-        self.tally.transport.get_or_insert(transport);
-        self.tally.latency.get_or_insert(latency);
-    }
+/// How a probe that was given to [`UdpEngine::submit`](super::udp::UdpEngine::submit) came back.
+#[derive(Debug)]
+pub enum Ended {
+    Done(Box<Reply>),
+    /// The answer fits no datagram, and the engine makes no connections: [`Unfinished::finish`] does.
+    NeedsTcp(Unfinished),
+}
 
-    fn may_send(&self) -> bool {
-        self.tally.udp < UDP_PACKETS.max(self.question.retries.saturating_add(1))
-    }
+/// A probe that has to go on over TCP.
+#[derive(Debug)]
+pub struct Unfinished {
+    pub(super) asking: Box<Asking>,
+    pub(super) query: Query0x20,
+}
 
-    /// Silence is malformed if the server said something, but never the answer.
-    fn failed(&self, failure: Failure) -> (Outcome, Details) {
-        let ignored = &self.tally.ignored;
-        if failure == Failure::Timeout && ignored.from_server > 0 {
-            return (
-                Outcome::Malformed,
-                Details {
-                    rcode: ignored.rcode,
-                    ..Details::default()
-                },
-            );
-        }
-        super::outcome::classify(&self.asked, Err(failure))
+impl Unfinished {
+    pub async fn finish(self) -> Reply {
+        go_on(self.asking, Step::Tcp(self.query)).await
     }
 }

@@ -4,6 +4,7 @@
 //! read here, because an answer is evidence: a bad EDNS option must not cost us its RCODE.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use hickory_proto::op::{Message, OpCode, Query};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
@@ -89,7 +90,7 @@ pub fn plain_name(name: &Name) -> String {
 /// Written here and not by hickory-proto, whose message builder took most of a probe's time: the bytes are always the same
 /// but for id, flags and question. A test compares the two.
 pub fn query(name: &Name, qtype: RecordType, flags: Flags) -> Result<Query0x20, BadName> {
-    let mut bytes = Vec::with_capacity(HEADER_LEN + MAX_NAME + 4 + OPT.len());
+    let mut bytes = Vec::with_capacity(HEADER_LEN + name.len() + 1 + 4 + OPT.len());
     let id: u16 = rand::random();
     bytes.extend_from_slice(&id.to_be_bytes());
     // RD is the last bit of the third byte, CD the fourth-last of the fourth (RFC 4035 §3.2.2).
@@ -144,10 +145,13 @@ pub struct Answer {
     pub truncated: bool,
     /// With the extension of OPT, where there is one (RFC 6891 §6.1.3).
     pub rcode: u16,
-    /// `None`: the question was not repeated, as some servers do in errors.
+    /// `None`: the question was not repeated, as some servers do in errors; or it was compared as bytes.
     pub question: Option<Query>,
     pub answers: Vec<Record>,
+    /// Empty where there are answers that are no aliases: then nobody looks at it.
     pub authorities: Vec<Record>,
+    /// Addresses of the additional section, of referrals only: nobody else needs them, and they cost time.
+    pub glue: Vec<(Name, IpAddr)>,
     /// First Extended DNS Error: code and text.
     pub ede: Option<(u16, String)>,
     pub nsid: Option<String>,
@@ -173,6 +177,16 @@ pub fn id_of(bytes: &[u8]) -> Option<u16> {
 
 /// Decodes a message. Nothing is allocated from a count that the bytes do not bear out.
 pub fn decode(bytes: &[u8]) -> Result<Answer, BadMessage> {
+    decode_from(bytes, None)
+}
+
+/// The same for a message that is known to repeat the question of `query`, which is not looked at again.
+pub(super) fn decode_matched(query: &Query0x20, bytes: &[u8]) -> Result<Answer, BadMessage> {
+    decode_from(bytes, Some(query.question().len()))
+}
+
+/// `known`: length of a question that need not be decoded.
+fn decode_from(bytes: &[u8], known: Option<usize>) -> Result<Answer, BadMessage> {
     let Some(header) = bytes.first_chunk::<HEADER_LEN>() else {
         return Err(BadMessage {
             why: format!("{} bytes are no DNS header (12)", bytes.len()),
@@ -195,6 +209,7 @@ pub fn decode(bytes: &[u8]) -> Result<Answer, BadMessage> {
         question: None,
         answers: Vec::new(),
         authorities: Vec::new(),
+        glue: Vec::new(),
         ede: None,
         nsid: None,
     };
@@ -204,6 +219,11 @@ pub fn decode(bytes: &[u8]) -> Result<Answer, BadMessage> {
         .map_err(|error| bad(error.to_string()))?;
     answer.question = match count(4) {
         0 => None,
+        1 if known.is_some() => {
+            let skipped = decoder.read_slice(known.unwrap_or(0));
+            skipped.map_err(|error| bad(format!("question: {error}")))?;
+            None
+        }
         1 => Some(Query::read(&mut decoder).map_err(|error| bad(format!("question: {error}")))?),
         // RFC 9619: a QUERY has one question.
         n => return Err(bad(format!("{n} questions"))),
@@ -218,29 +238,84 @@ pub fn decode(bytes: &[u8]) -> Result<Answer, BadMessage> {
             .map_err(|error| bad(format!("{section}: {error}")))
     };
     answer.answers = records(&mut decoder, count(6), "answer section")?;
-    answer.authorities = records(&mut decoder, count(8), "authority section")?;
+    let has_data = answer
+        .answers
+        .last()
+        .is_some_and(|last| last.record_type() != RecordType::CNAME);
+    if has_data {
+        // Where there is an answer, what the server says of the zone besides is of no use to anybody here.
+        for _ in 0..count(8) {
+            skip_record(&mut decoder).map_err(|error| bad(format!("authority section: {error}")))?;
+        }
+    } else {
+        answer.authorities = records(&mut decoder, count(8), "authority section")?;
+    }
     for _ in 0..count(10) {
         additional(&mut decoder, &mut answer).map_err(|error| bad(format!("additional section: {error}")))?;
     }
     Ok(answer)
 }
 
-/// One record of the additional section. Only OPT is looked into, and whatever its options hold is no error.
+/// Passes over a name without following its pointer (RFC 1035 §4.1.4).
+fn skip_name(decoder: &mut BinDecoder<'_>) -> Result<(), hickory_proto::serialize::binary::DecodeError> {
+    loop {
+        match decoder.read_u8()?.unverified() {
+            0 => return Ok(()),
+            pointer if pointer >= 0xc0 => {
+                decoder.read_u8()?.unverified();
+                return Ok(());
+            }
+            // Lengths of 64 to 191 are no lengths; as such they end at the end of the message at the latest.
+            len => {
+                decoder.read_slice(usize::from(len))?.unverified();
+            }
+        }
+    }
+}
+
+/// Passes over a record; only its length is looked at.
+fn skip_record(decoder: &mut BinDecoder<'_>) -> Result<(), hickory_proto::serialize::binary::DecodeError> {
+    skip_name(decoder)?;
+    decoder.read_slice(8)?.unverified();
+    let len = decoder.read_u16()?.unverified();
+    decoder.read_slice(usize::from(len))?.unverified();
+    Ok(())
+}
+
+/// One record of the additional section. Only OPT and the addresses of referrals are looked into, and whatever the options
+/// of OPT hold is no error.
 fn additional(
     decoder: &mut BinDecoder<'_>,
     answer: &mut Answer,
 ) -> Result<(), hickory_proto::serialize::binary::DecodeError> {
-    Name::read(decoder)?;
+    let is_referral = answer.answers.is_empty() && !answer.authorities.is_empty();
+    let owner = if is_referral {
+        Some(Name::read(decoder)?)
+    } else {
+        skip_name(decoder)?;
+        None
+    };
     let rtype = decoder.read_u16()?.unverified();
-    let _class = decoder.read_u16()?.unverified();
+    let class = decoder.read_u16()?.unverified();
     let ttl = decoder.read_u32()?.unverified();
     let len = decoder.read_u16()?.unverified();
     let data = decoder.read_slice(usize::from(len))?.unverified();
     if rtype == TYPE_OPT {
         answer.rcode |= ((ttl >> 24) as u16) << 4;
         options(data, answer);
+    } else if let (Some(owner), 1, Some(addr)) = (owner, class, address(rtype, data)) {
+        answer.glue.push((owner, addr));
     }
     Ok(())
+}
+
+/// The data of an A or AAAA record; nothing if it is another, or has the wrong length.
+fn address(rtype: u16, data: &[u8]) -> Option<IpAddr> {
+    match rtype {
+        1 => <[u8; 4]>::try_from(data).ok().map(IpAddr::from),
+        28 => <[u8; 16]>::try_from(data).ok().map(IpAddr::from),
+        _ => None,
+    }
 }
 
 fn options(mut data: &[u8], answer: &mut Answer) {
@@ -282,6 +357,10 @@ fn identifier(value: &[u8]) -> String {
 
 /// Foreign text ends up on terminals: control characters are replaced, and the length is bounded.
 fn printable(text: &str) -> String {
+    // Nearly always nothing is wrong with it.
+    if text.len() <= MAX_TEXT && !text.bytes().any(|byte| byte.is_ascii_control()) && text.is_ascii() {
+        return text.to_owned();
+    }
     text.chars()
         .take(MAX_TEXT)
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })

@@ -137,7 +137,8 @@ pub async fn nsd(addr: SocketAddr, zone: &str) -> Daemon {
     let config = format!(
         "server:\n ip-address: {ip}\n port: {port}\n username: \"\"\n chroot: \"\"\n zonesdir: \"{path}\"\n \
          zonelistfile: \"{path}/zone.list\"\n pidfile: \"{path}/pid\"\n xfrdfile: \"{path}/xfrd\"\n xfrdir: \"{path}\"\n \
-         logfile: \"{path}/log\"\n server-count: 1\n database: \"\"\n rrl-ratelimit: 0\n nsid: \"ascii_lab-1\"\n\
+         logfile: \"{path}/log\"\n server-count: 1\n database: \"\"\n rrl-ratelimit: 0\n receive-buffer-size: 16777216\n \
+         send-buffer-size: 16777216\n nsid: \"ascii_lab-1\"\n\
          remote-control:\n control-enable: no\n\
          zone:\n name: \"example.com\"\n zonefile: \"{path}/zone\"\n",
         ip = addr.ip(),

@@ -54,7 +54,7 @@ pub struct Plan {
     pub names: Vec<NamePlan>,
     /// From one round of a name to the next, give or take 10 %. Default 30 s.
     pub interval: Duration,
-    /// Questions at the same time, over all names. Default 1,000: a socket each.
+    /// Questions at the same time, over all names. Default 1,000.
     pub max_in_flight: usize,
     /// Questions a second to one authority. Default 1.
     pub authority_per_second: f64,

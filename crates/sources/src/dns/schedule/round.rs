@@ -173,11 +173,11 @@ impl Scheduler {
             return;
         };
         let (base, timeout) = match role {
-            Role::Authority => (
+            Role::Authority | Role::ControlAuthority => (
                 Question::to_authority(server, qname, qtype),
                 self.plan.authority_timeout,
             ),
-            Role::Resolver => (
+            Role::Resolver | Role::ControlResolver => (
                 Question::to_resolver(server, qname, qtype),
                 self.plan.resolver_timeout,
             ),
@@ -318,8 +318,8 @@ impl Scheduler {
 
     fn rate(&self, role: Role) -> f64 {
         match role {
-            Role::Authority => self.plan.authority_per_second,
-            Role::Resolver => self.plan.resolver_per_second,
+            Role::Authority | Role::ControlAuthority => self.plan.authority_per_second,
+            Role::Resolver | Role::ControlResolver => self.plan.resolver_per_second,
         }
     }
 }

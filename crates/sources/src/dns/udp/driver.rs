@@ -17,6 +17,10 @@ pub(super) const WAKE: Token = Token(usize::MAX);
 const TURN: usize = 4;
 /// The kernel takes no more packets now: again after this.
 const CROWDED: Duration = Duration::from_millis(1);
+/// With more questions than this in flight, and something to do, the sockets are looked at only now and then, after a microsecond for each question
+/// in flight but no more than a millisecond: being woken for every single answer would cost more than all else.
+const BUSY: usize = 64;
+const LONGEST_PAUSE: Duration = Duration::from_millis(1);
 /// How often the kernel is asked what it dropped.
 const LOOK_AT_DROPS: Duration = Duration::from_secs(1);
 
@@ -27,6 +31,8 @@ pub(super) struct Driver {
     received: Box<Received>,
     requests: Vec<Request>,
     drops_seen: Instant,
+    /// The last turn had something to do.
+    worked: bool,
 }
 
 impl Driver {
@@ -39,6 +45,7 @@ impl Driver {
             received: Box::new(Received::new()),
             requests: Vec::new(),
             drops_seen: Instant::now(),
+            worked: false,
         })
     }
 
@@ -47,6 +54,7 @@ impl Driver {
         let mut events = Events::with_capacity(64);
         loop {
             let wait = self.wait();
+            self.worked = false;
             if let Err(error) = self.poll.poll(&mut events, wait)
                 && error.kind() != io::ErrorKind::Interrupted
             {
@@ -69,6 +77,14 @@ impl Driver {
     /// How long the driver may sleep. From here on it must be woken for a request.
     fn wait(&mut self) -> Option<Duration> {
         let (readable, crowded) = self.state.unfinished();
+        let in_flight = self.state.in_flight();
+        if in_flight > BUSY && self.worked {
+            if !readable {
+                let pause = Duration::from_micros(in_flight as u64).min(LONGEST_PAUSE);
+                std::thread::park_timeout(pause);
+            }
+            return Some(Duration::ZERO);
+        }
         let mut inbox = self.shared.inbox();
         if readable || !inbox.requests.is_empty() || inbox.closed {
             return Some(Duration::ZERO);
@@ -93,6 +109,7 @@ impl Driver {
             std::mem::swap(&mut inbox.requests, &mut self.requests);
         }
         if !self.requests.is_empty() {
+            self.worked = true;
             let now = Instant::now();
             self.requests
                 .drain(..)
@@ -121,6 +138,7 @@ impl Driver {
                 // Short of a batch the queue is empty; what comes from now on is a new event, an error, too.
                 socket.readable = count == BATCH;
                 let more = socket.readable;
+                self.worked |= count > 0;
                 let now = Instant::now();
                 for n in 0..count {
                     if let Some((from, bytes)) = self.received.get(n) {

@@ -5,10 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
-use tokio::sync::oneshot;
 
 use super::matching::{Stray, stray};
-use super::{End, Exchange, Ignored};
+use super::{Ignored, Owner};
 use crate::dns::wire::Query0x20;
 
 /// Questions that ended in a timeout, remembered so that their late answers are known as such.
@@ -24,22 +23,7 @@ pub(super) struct Flight {
     /// How often the kernel refused to send it.
     pub refusals: u8,
     pub ignored: Ignored,
-    pub reply: oneshot::Sender<Exchange>,
-}
-
-impl Flight {
-    /// Tells who asked how it ended.
-    pub fn finish(self, end: End, now: Instant) {
-        let latency = self
-            .sent_at
-            .map_or(Duration::ZERO, |sent| now.saturating_duration_since(sent));
-        // Whoever asked may have gone: then nobody needs to know.
-        let _ = self.reply.send(Exchange {
-            end,
-            latency,
-            ignored: self.ignored,
-        });
-    }
+    pub owner: Owner,
 }
 
 #[derive(Default)]
@@ -70,6 +54,10 @@ impl Flights {
             self.table[key as usize] = Some(flight);
         }
         key
+    }
+
+    pub fn len(&self) -> usize {
+        self.ids.len()
     }
 
     pub fn get_mut(&mut self, key: u32) -> Option<&mut Flight> {
@@ -131,7 +119,7 @@ impl Flights {
     }
 
     /// All questions to `server` on this socket.
-    pub fn to_server(&mut self, socket: u16, server: SocketAddr, now: Instant) -> Vec<u32> {
+    pub fn all_to(&mut self, socket: u16, server: SocketAddr, now: Instant) -> Vec<u32> {
         if !self.may_look(now) {
             return Vec::new();
         }

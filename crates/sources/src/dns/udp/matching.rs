@@ -24,7 +24,11 @@ pub fn match_answer(query: &Query0x20, bytes: &[u8]) -> Match {
     if !is_response || repeated == Repeated::Other {
         return Match::No { rcode };
     }
-    match wire::decode(bytes) {
+    let decoded = match repeated {
+        Repeated::Absent => wire::decode(bytes),
+        _ => wire::decode_matched(query, bytes),
+    };
+    match decoded {
         Err(bad) => Match::No { rcode: bad.rcode },
         Ok(answer) => match repeated {
             // An error may come without the question: a server that could not read it cannot repeat it.

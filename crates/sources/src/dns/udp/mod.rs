@@ -1,9 +1,10 @@
 //! The UDP engine: thousands of questions at a time over a few shared sockets.
 //!
 //! ```text
+//!   submit()
 //!   exchange() ──► inbox ──► driver: a thread of its own ──► sockets (8 for each family)
 //!       ▲      (one lock)    table of questions, timing wheel        │
-//!       └────── oneshot ◄──── match, decode ◄────────────────────────┘
+//!       └─ callback, oneshot ◄─ (judge) ◄─ match, decode ◄────────────┘
 //! ```
 //!
 //! * [`sys`] many datagrams in one system call; the error queue
@@ -15,6 +16,9 @@
 //! A thread of its own, so that a busy runtime does not make servers look slow or silent, and so that one engine serves
 //! every runtime of the process. Dropping the future of [`UdpEngine::exchange`] is safe: its place in the table is
 //! given back when the answer or the timeout comes. Dropping the engine ends the thread; what waits gets `Local`.
+//!
+//! With many questions in flight (more than 64) the thread looks at its sockets every so often, at most a millisecond apart, and
+//! not at every answer; that is also how exact latencies are then.
 //!
 //! Sockets are not connected, so answers are matched here: on address and port of the server, on a random id, on the
 //! question in its random letter case. ICMP errors come through the sockets' error queues and are matched in the same
@@ -36,7 +40,9 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::asking::{Asking, Step};
 use super::outcome::Failure;
+use super::probe::{Ended, Question};
 use super::wire::{Answer, Query0x20};
 use driver::Driver;
 
@@ -144,8 +150,30 @@ struct Request {
     server: SocketAddr,
     query: Query0x20,
     wait: Duration,
-    reply: oneshot::Sender<Exchange>,
+    owner: Owner,
 }
+
+/// Who is told how a packet ended.
+enum Owner {
+    Exchange(oneshot::Sender<Exchange>),
+    Probe(Probing),
+}
+
+impl Owner {
+    fn is_gone(&self) -> bool {
+        matches!(self, Owner::Exchange(reply) if reply.is_closed())
+    }
+}
+
+/// A probe that the driver takes through all its packets.
+struct Probing {
+    asking: Box<Asking>,
+    tag: u64,
+    to: OnEnd,
+}
+
+/// Called on the engine's thread with the tag of a probe and how it ended; it must not block.
+pub type OnEnd = Arc<dyn Fn(u64, Ended) + Send + Sync>;
 
 #[derive(Default)]
 struct Inbox {
@@ -170,6 +198,11 @@ impl Shared {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// The engine takes no more questions now.
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("too many DNS questions in flight")]
+pub struct Busy;
 
 /// The handle of a running engine.
 pub struct UdpEngine {
@@ -216,26 +249,70 @@ impl UdpEngine {
             return self.refuse();
         }
         let (reply, answer) = oneshot::channel();
-        let asleep = {
-            let mut inbox = self.shared.inbox();
-            if inbox.closed {
-                return self.refuse();
-            }
-            inbox.requests.push(Request {
-                server,
-                query,
-                wait,
-                reply,
-            });
-            std::mem::take(&mut inbox.asleep)
+        let request = Request {
+            server,
+            query,
+            wait,
+            owner: Owner::Exchange(reply),
         };
-        if asleep && let Err(error) = self.shared.waker.wake() {
-            tracing::error!(%error, "cannot wake the DNS thread");
+        if self.hand_over(request).is_err() {
+            return self.refuse();
         }
         match answer.await {
             Ok(exchange) => exchange,
             Err(_) => self.refuse(), // the thread has ended
         }
+    }
+
+    /// Puts a question and returns at once; `to` is called with `tag` when it has ended.
+    ///
+    /// All packets of a probe (retry, plain letter case, CD=1) are made and judged on the engine's thread, which costs a third of
+    /// what a future for each costs. What `to` is given may be wanted elsewhere: it should send it on. Questions that are
+    /// in flight when the engine is dropped are forgotten.
+    ///
+    /// # Errors
+    /// [`Busy`]: too much is in flight, or the engine has ended; `to` is not called.
+    pub fn submit(&self, question: Arc<Question>, tag: u64, to: &OnEnd) -> Result<(), Busy> {
+        if self.shared.in_flight.fetch_add(1, Relaxed) >= self.max_in_flight {
+            self.shared.in_flight.fetch_sub(1, Relaxed);
+            return Err(Busy);
+        }
+        let (server, wait) = (question.server, question.timeout);
+        let (asking, step) = Asking::begin(question);
+        let Step::Send(query) = step else {
+            self.shared.in_flight.fetch_sub(1, Relaxed);
+            if let Step::Done(reply) = step {
+                to(tag, Ended::Done(reply)); // a name that cannot be asked for
+            }
+            return Ok(());
+        };
+        let asking = Box::new(asking);
+        let to = to.clone();
+        let owner = Owner::Probe(Probing { asking, tag, to });
+        let request = Request {
+            server,
+            query,
+            wait,
+            owner,
+        };
+        self.hand_over(request).inspect_err(|_| {
+            self.shared.in_flight.fetch_sub(1, Relaxed);
+        })
+    }
+
+    fn hand_over(&self, request: Request) -> Result<(), Busy> {
+        let asleep = {
+            let mut inbox = self.shared.inbox();
+            if inbox.closed {
+                return Err(Busy);
+            }
+            inbox.requests.push(request);
+            std::mem::take(&mut inbox.asleep)
+        };
+        if asleep && let Err(error) = self.shared.waker.wake() {
+            tracing::error!(%error, "cannot wake the DNS thread");
+        }
+        Ok(())
     }
 
     fn refuse(&self) -> Exchange {

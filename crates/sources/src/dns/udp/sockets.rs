@@ -159,6 +159,7 @@ fn prepare(socket: &UdpSocket, family: usize) {
     if setsockopt(socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
         let _ = setsockopt(socket, sockopt::RcvBuf, &RECEIVE_BUFFER);
     }
+    sys::never_fragment(socket.as_fd());
     // Without this Linux keeps ICMP errors from a socket that is not connected, and dead servers look silent.
     let set = match family {
         0 => setsockopt(socket, sockopt::Ipv4RecvErr, &true),

@@ -14,8 +14,10 @@ use super::matching::{Match, match_answer};
 use super::sockets::Sockets;
 use super::sys::{self, BATCH};
 use super::wheel::{TICK_MS, Wheel};
-use super::{End, Ignored, Request, Shared, UdpSettings, failure};
+use super::{End, Exchange, Ignored, Owner, Probing, Request, Shared, UdpSettings, failure};
+use crate::dns::asking::Step;
 use crate::dns::outcome::Failure;
+use crate::dns::probe::{Ended, Unfinished};
 use crate::dns::wire;
 
 /// After so many refusals of its own a packet is not sent. The kernel reports an ICMP error of any question at the next
@@ -54,6 +56,10 @@ impl State {
         )
     }
 
+    pub fn in_flight(&self) -> usize {
+        self.flights.len()
+    }
+
     /// From now until something may be due.
     pub fn next_due(&self) -> Option<Duration> {
         let at = self.start + Duration::from_millis(self.wheel.next()? * TICK_MS);
@@ -71,14 +77,14 @@ impl State {
 
     /// Takes a question in, to be sent over a socket chosen at random.
     pub fn admit(&mut self, request: Request, now: Instant) {
-        if request.reply.is_closed() {
+        if request.owner.is_gone() {
             return;
         }
         let Request {
             server,
             query,
             wait,
-            reply,
+            owner,
         } = request;
         let picked = self.sockets.pick(server, now);
         self.shared
@@ -92,7 +98,7 @@ impl State {
             sent_at: None,
             refusals: 0,
             ignored: Ignored::default(),
-            reply,
+            owner,
         };
         let key = self.flights.add(flight);
         let index = match picked {
@@ -215,7 +221,7 @@ impl State {
                 };
                 key.filter(is_it).into_iter().collect()
             }
-            _ => self.flights.to_server(socket, said.to, now),
+            _ => self.flights.all_to(socket, said.to, now),
         };
         if keys.is_empty() {
             self.shared.tally.mismatched.fetch_add(1, Relaxed);
@@ -267,7 +273,43 @@ impl State {
             self.flights.remember(&flight);
         }
         self.sockets.leave(flight.socket);
-        flight.finish(end, now);
+        self.finish(flight, end, now);
+    }
+
+    /// Tells who asked how it ended, or sends what a probe wants sent next.
+    fn finish(&mut self, flight: Flight, end: End, now: Instant) {
+        let exchange = Exchange {
+            end,
+            latency: flight
+                .sent_at
+                .map_or(Duration::ZERO, |sent| now.saturating_duration_since(sent)),
+            ignored: flight.ignored,
+        };
+        let Probing { mut asking, tag, to } = match flight.owner {
+            Owner::Probe(probing) => probing,
+            Owner::Exchange(reply) => {
+                // Whoever asked may have gone: then nobody needs to know.
+                let _ = reply.send(exchange);
+                return;
+            }
+        };
+        let ended = match asking.heard(flight.query, exchange) {
+            Step::Send(query) => {
+                let (server, wait) = (asking.question.server, asking.question.timeout);
+                let owner = Owner::Probe(Probing { asking, tag, to });
+                let request = Request {
+                    server,
+                    query,
+                    wait,
+                    owner,
+                };
+                return self.admit(request, now);
+            }
+            Step::Tcp(query) => Ended::NeedsTcp(Unfinished { asking, query }),
+            Step::Done(reply) => Ended::Done(reply),
+        };
+        self.shared.in_flight.fetch_sub(1, Relaxed);
+        to(tag, ended);
     }
 
     fn tick(&self, at: Instant) -> u64 {

@@ -159,7 +159,7 @@ fn extended_error(message: &libc::msghdr) -> Option<i32> {
                 (libc::SOL_IP, libc::IP_RECVERR) | (libc::SOL_IPV6, libc::IPV6_RECVERR)
             );
             let size = size_of::<libc::sock_extended_err>();
-            if is_error && head.cmsg_len as usize >= libc::CMSG_LEN(size as libc::c_uint) as usize {
+            if is_error && head.cmsg_len >= libc::CMSG_LEN(size as libc::c_uint) as _ {
                 let error: libc::sock_extended_err = libc::CMSG_DATA(at)
                     .cast::<libc::sock_extended_err>()
                     .read_unaligned();
@@ -169,6 +169,28 @@ fn extended_error(message: &libc::msghdr) -> Option<i32> {
         }
     }
     None
+}
+
+/// Questions are sent unfragmented (RFC 9715), whatever anybody says about the path; they fit every one.
+pub(super) fn never_fragment(socket: BorrowedFd<'_>) {
+    let probe: libc::c_int = libc::IP_PMTUDISC_PROBE;
+    for (level, option) in [
+        (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER),
+        (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER),
+    ] {
+        // Of the two one is for this family, and the other is refused, which does no harm.
+        // SAFETY: the kernel reads one c_int.
+        unsafe {
+            let value = std::ptr::from_ref(&probe).cast();
+            libc::setsockopt(
+                socket.as_raw_fd(),
+                level,
+                option,
+                value,
+                size_of::<libc::c_int>() as libc::socklen_t,
+            );
+        }
+    }
 }
 
 /// Datagrams that this socket's receive buffer had no room for, since it was opened.

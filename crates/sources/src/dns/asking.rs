@@ -1,0 +1,216 @@
+//! One probe, step by step: what to send next, given how the last packet ended. No sockets and no clock in here.
+//!
+//! A retry after silence, the same in plain letter case, TCP where the answer is cut, once more with CD=1 after SERVFAIL at a
+//! resolver: each has its reason, and all of them together are at most two packets over UDP and one connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use netfault_model::{Outcome, Role, Transport};
+
+use super::outcome::{Asked, Details, Failure, classify, judge_matched};
+use super::probe::{Question, Reply};
+use super::udp::{End, Exchange, Ignored};
+use super::wire::{self, Answer, Flags, Query0x20};
+
+/// Packets of one probe over UDP, for whatever reason. More only where the caller wants more retries.
+const UDP_PACKETS: u8 = 2;
+
+/// What is to be done next.
+#[derive(Debug)]
+pub enum Step {
+    /// Over UDP, to the question's server, for as long as the question says; then [`Asking::heard`].
+    Send(Query0x20),
+    /// The same over TCP; then [`Asking::heard_over_tcp`].
+    Tcp(Query0x20),
+    Done(Box<Reply>),
+}
+
+/// A probe that has begun.
+#[derive(Debug)]
+pub struct Asking {
+    pub question: Arc<Question>,
+    flags: Flags,
+    udp: u8,
+    tcp: u8,
+    retries: u8,
+    /// All time in which an answer was waited for.
+    waited: Duration,
+    ignored: Ignored,
+    mangles_case: bool,
+    /// The answer that was cut, and how long it took.
+    cut: Option<Box<(Answer, Duration)>>,
+    /// How the question without CD ended. What comes after only tells why.
+    first: Option<Box<First>>,
+}
+
+#[derive(Clone, Debug)]
+struct First {
+    outcome: Outcome,
+    details: Details,
+    transport: Transport,
+    latency: Duration,
+}
+
+impl Asking {
+    pub fn begin(question: Arc<Question>) -> (Asking, Step) {
+        let flags = Flags {
+            recurse: question.role == Role::Resolver,
+            no_validation: false,
+            random_case: !question.plain_case,
+        };
+        let mut asking = Asking {
+            question,
+            flags,
+            udp: 0,
+            tcp: 0,
+            retries: 0,
+            waited: Duration::ZERO,
+            ignored: Ignored::default(),
+            mangles_case: false,
+            cut: None,
+            first: None,
+        };
+        let step = asking.send();
+        (asking, step)
+    }
+
+    fn send(&mut self) -> Step {
+        match wire::query(&self.question.name, self.question.qtype, self.flags) {
+            Ok(query) => {
+                self.udp += 1;
+                Step::Send(query)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot ask for this name");
+                self.ended(Outcome::Void, Details::default(), Transport::Udp, None)
+            }
+        }
+    }
+
+    /// A packet has ended.
+    pub fn heard(&mut self, query: Query0x20, exchange: Exchange) -> Step {
+        self.ignored.add(exchange.ignored);
+        self.waited += exchange.latency;
+        match exchange.end {
+            End::Answer(answer) if answer.truncated && self.tcp == 0 => {
+                self.tcp += 1;
+                self.cut = Some(Box::new((answer, exchange.latency)));
+                Step::Tcp(query)
+            }
+            End::Answer(answer) => self.answered(&answer, Transport::Udp, exchange.latency),
+            // Forged, or a server that mangles case: it must say so again when there is none to mangle.
+            End::CaseDiffers if self.flags.random_case && self.may_send() => {
+                self.flags.random_case = false;
+                self.mangles_case = true;
+                self.send()
+            }
+            End::Failed(Failure::Timeout) if self.retries < self.question.retries && self.may_send() => {
+                self.retries += 1;
+                self.send()
+            }
+            End::Failed(failure) => self.failed(failure),
+            End::CaseDiffers => self.failed(Failure::Timeout),
+        }
+    }
+
+    /// The connection has ended, with the whole answer or without.
+    pub fn heard_over_tcp(&mut self, whole: Option<Answer>, ignored: Ignored, latency: Duration) -> Step {
+        self.ignored.add(ignored);
+        self.waited += latency;
+        let (cut, so_far) = self.cut.take().map(|cut| *cut).unzip();
+        match whole.or(cut) {
+            Some(answer) => self.answered(&answer, Transport::Tcp, so_far.unwrap_or_default() + latency),
+            None => self.failed(Failure::Timeout), // TCP was not our wish
+        }
+    }
+
+    fn answered(&mut self, answer: &Answer, transport: Transport, latency: Duration) -> Step {
+        let (outcome, details) = judge_matched(&self.asked(), answer);
+        self.ended(outcome, details, transport, Some(latency))
+    }
+
+    /// Silence is malformed if the server said something, but never the answer.
+    fn failed(&mut self, failure: Failure) -> Step {
+        let (outcome, details) = if failure == Failure::Timeout && self.ignored.from_server > 0 {
+            let rcode = self.ignored.rcode;
+            (
+                Outcome::Malformed,
+                Details {
+                    rcode,
+                    ..Details::default()
+                },
+            )
+        } else {
+            classify(&self.asked(), Err(failure))
+        };
+        self.ended(outcome, details, Transport::Udp, None)
+    }
+
+    /// The question without CD, or the one with it, has its outcome.
+    fn ended(
+        &mut self,
+        outcome: Outcome,
+        details: Details,
+        transport: Transport,
+        latency: Option<Duration>,
+    ) -> Step {
+        if let Some(mut first) = self.first.take() {
+            if has_data(outcome, &details) {
+                first.outcome = Outcome::Bogus;
+            }
+            return self.done(*first);
+        }
+        let first = First {
+            outcome,
+            details,
+            transport,
+            latency: latency.unwrap_or(self.waited),
+        };
+        if outcome == Outcome::Servfail && self.question.role == Role::Resolver && self.may_send() {
+            // With CD=1 a validating resolver hands out what it could not validate (RFC 4035 §3.2.2).
+            self.first = Some(Box::new(first));
+            self.flags.no_validation = true;
+            return self.send();
+        }
+        self.done(first)
+    }
+
+    fn done(&self, first: First) -> Step {
+        // Forged answers do not brand a server: it must have answered when there was no case to mangle.
+        let mangles_case = self.mangles_case && first.details.rcode.is_some();
+        Step::Done(Box::new(Reply {
+            outcome: first.outcome,
+            details: first.details,
+            latency: first.latency,
+            transport: first.transport,
+            packets_sent: self.udp + self.tcp,
+            retries: self.retries,
+            mismatched: self.ignored.mismatched,
+            mangles_case,
+        }))
+    }
+
+    fn may_send(&self) -> bool {
+        self.udp < UDP_PACKETS.max(self.question.retries.saturating_add(1))
+    }
+
+    fn asked(&self) -> Asked {
+        Asked {
+            name: self.question.name.clone(),
+            qtype: self.question.qtype,
+            role: self.question.role,
+            private_ok: self.question.private_ok,
+        }
+    }
+}
+
+/// What came with CD=1 shows that the resolver could have answered, but for validation.
+fn has_data(outcome: Outcome, details: &Details) -> bool {
+    match outcome {
+        Outcome::Ok | Outcome::Nodata | Outcome::Nxdomain | Outcome::Bogon => true,
+        // Cut short, and no TCP: there is something, all the same.
+        Outcome::Truncated => details.rcode == Some(0),
+        _ => false,
+    }
+}

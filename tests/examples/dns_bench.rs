@@ -1,0 +1,249 @@
+//! The DNS probe engine under load, against NSD on loopback, and dnsperf in turns with it; one JSON object.
+//!
+//!     cargo run --release -p netfault-tests --example dns_bench
+//!
+//! Our side goes from question to classified outcome with answers in text: by `UdpEngine::submit` for the rate, by `probe::ask` for
+//! latency. CPU time is that of the whole process, dnsperf's that of its process, both as the kernel counts it. Questions
+//! and their number in flight are the same. About 19 s.
+
+#[path = "../../crates/sources/tests/dns_lab/mod.rs"]
+mod dns_lab;
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use hickory_proto::rr::RecordType;
+use netfault_model::Outcome;
+use netfault_sources::dns::probe::{Ended, Question, Reply, ask};
+use netfault_sources::dns::udp::{OnEnd, UdpEngine};
+use nix::sys::resource::{UsageWho, getrusage};
+use serde_json::json;
+use tokio::sync::Notify;
+
+const IN_FLIGHT: [usize; 3] = [100, 1000, 10_000];
+/// Ours and dnsperf in turns. The best of each counts: the machine is shared, and its cores share their caches.
+const ROUNDS: usize = 5;
+const SECONDS: f64 = 0.5;
+const STEADY_PER_SECOND: u32 = 20_000;
+const STEADY_SECONDS: u32 = 3;
+
+/// What is asked: each kind of answer that an authority has for us every day.
+const QUESTIONS: [(&str, RecordType, Outcome); 4] = [
+    ("example.com", RecordType::SOA, Outcome::Ok),
+    ("www.example.com", RecordType::A, Outcome::Ok),
+    ("www.example.com", RecordType::SOA, Outcome::Nodata),
+    ("gone.example.com", RecordType::A, Outcome::Nxdomain),
+];
+
+fn main() -> ExitCode {
+    if !dns_lab::has(&["nsd", "dnsperf"], "dns_bench") {
+        return ExitCode::from(69);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(bench());
+    ExitCode::SUCCESS
+}
+
+async fn bench() {
+    let server = dns_lab::nsd(dns_lab::free_port(), &dns_lab::zone("")).await;
+    let steady = steady(server.addr).await;
+    let mut loads = Vec::new();
+    for in_flight in IN_FLIGHT {
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            ours.push(closed_loop(server.addr, in_flight, Duration::from_secs_f64(SECONDS)).await);
+            theirs.push(dnsperf(server.addr, in_flight, SECONDS).await);
+        }
+        let best = |values: &[f64]| values.iter().copied().fold(0.0, f64::max);
+        loads.push(json!({ "in_flight": in_flight, "ours_per_cpu_s": best(&ours), "dnsperf_per_cpu_s": best(&theirs),
+            "ratio": best(&ours) / best(&theirs), "median_ratio": median(ours) / median(theirs), "peak_mb": peak_mb() }));
+    }
+    let counters = UdpEngine::shared().expect("the engine runs").counters();
+    println!(
+        "{}",
+        json!({ "bench": "dns", "loads": loads, "steady": steady, "counters": format!("{counters:?}") })
+    );
+}
+
+fn questions(server: SocketAddr) -> Vec<Question> {
+    QUESTIONS
+        .iter()
+        .map(|(text, qtype, _)| Question::to_authority(server, dns_lab::name(text), *qtype))
+        .collect()
+}
+
+/// Keeps `in_flight` questions in flight for a while. Returns right answers per CPU second.
+async fn closed_loop(server: SocketAddr, in_flight: usize, span: Duration) -> f64 {
+    let engine = UdpEngine::shared().expect("the engine starts");
+    let load = Arc::new(Load {
+        questions: questions(server).into_iter().map(Arc::new).collect(),
+        stop: AtomicBool::new(false),
+        asked: AtomicU64::new(0),
+        right: AtomicU64::new(0),
+        wrong: AtomicU64::new(0),
+        pending: AtomicU64::new(in_flight as u64),
+        over: Notify::new(),
+        next: OnceLock::new(),
+    });
+    let cpu = cpu_seconds(UsageWho::RUSAGE_SELF);
+    let weak = Arc::downgrade(&load);
+    let next: OnEnd = Arc::new(move |tag, ended| {
+        if let Some(load) = weak.upgrade() {
+            load.ended(engine, tag, &ended);
+        }
+    });
+    assert!(load.next.set(next).is_ok());
+    (0..in_flight).for_each(|_| load.ask(engine));
+    tokio::time::sleep(span).await;
+    load.stop.store(true, Relaxed);
+    load.over.notified().await;
+    let cpu = cpu_seconds(UsageWho::RUSAGE_SELF) - cpu;
+    let wrong = load.wrong.load(Relaxed);
+    if wrong > 0 {
+        eprintln!("in flight {in_flight}: {wrong} wrong");
+    }
+    load.right.load(Relaxed) as f64 / cpu
+}
+
+/// One closed loop: each answer is followed by the next question, until the time is over.
+struct Load {
+    questions: Vec<Arc<Question>>,
+    stop: AtomicBool,
+    asked: AtomicU64,
+    right: AtomicU64,
+    wrong: AtomicU64,
+    pending: AtomicU64,
+    over: Notify,
+    next: OnceLock<OnEnd>,
+}
+
+impl Load {
+    fn ask(&self, engine: &UdpEngine) {
+        let tag = self.asked.fetch_add(1, Relaxed);
+        let question = &self.questions[tag as usize % self.questions.len()];
+        let next = self.next.get().expect("set before the first question");
+        engine.submit(question.clone(), tag, next).expect("room");
+    }
+
+    fn ended(&self, engine: &UdpEngine, tag: u64, ended: &Ended) {
+        match ended {
+            Ended::Done(reply) if is_right(tag as usize, reply) => self.right.fetch_add(1, Relaxed),
+            _ => self.wrong.fetch_add(1, Relaxed),
+        };
+        if !self.stop.load(Relaxed) {
+            self.ask(engine);
+        } else if self.pending.fetch_sub(1, Relaxed) == 1 {
+            self.over.notify_one();
+        }
+    }
+}
+
+fn is_right(n: usize, reply: &Reply) -> bool {
+    reply.outcome == QUESTIONS[n % QUESTIONS.len()].2
+}
+
+/// A steady rate. Returns percentiles of the time from asking to the outcome in hand, the server's own included.
+async fn steady(server: SocketAddr) -> serde_json::Value {
+    let questions = questions(server);
+    let mut ticks = tokio::time::interval(Duration::from_millis(1));
+    let mut pending = FuturesUnordered::new();
+    let (begun, mut asked, mut wrong) = (Instant::now(), 0u32, 0u32);
+    let cpu = cpu_seconds(UsageWho::RUSAGE_SELF);
+    let (mut whole, mut engine) = (Vec::new(), Vec::new());
+    while asked < STEADY_PER_SECOND * STEADY_SECONDS || !pending.is_empty() {
+        tokio::select! {
+            biased;
+            Some((n, from, reply)) = pending.next() => {
+                let (n, from, reply): (usize, Instant, Reply) = (n, from, reply);
+                whole.push(from.elapsed());
+                engine.push(reply.latency);
+                wrong += u32::from(!is_right(n, &reply));
+            }
+            _ = ticks.tick(), if asked < STEADY_PER_SECOND * STEADY_SECONDS => {
+                // What is due by now, so that a late tick is made up for; the clock of a question starts when it is due.
+                let due = (begun.elapsed().as_secs_f64() * f64::from(STEADY_PER_SECOND)) as u32;
+                for n in asked..due.min(STEADY_PER_SECOND * STEADY_SECONDS) {
+                    let (n, from) = (n as usize, Instant::now());
+                    let question = &questions[n % questions.len()];
+                    pending.push(async move { (n, from, ask(question).await) });
+                }
+                asked = due.min(STEADY_PER_SECOND * STEADY_SECONDS);
+            }
+        }
+    }
+    let cpu = cpu_seconds(UsageWho::RUSAGE_SELF) - cpu;
+    json!({ "per_s": STEADY_PER_SECOND, "wrong": wrong, "p50_ms": percentile(&mut whole, 0.5), "p99_ms": percentile(&mut whole, 0.99),
+        "engine_p99_ms": percentile(&mut engine, 0.99), "cores": cpu / begun.elapsed().as_secs_f64() })
+}
+
+/// The same questions by dnsperf. Returns completed ones per CPU second.
+async fn dnsperf(server: SocketAddr, in_flight: usize, seconds: f64) -> f64 {
+    let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+    for (text, qtype, _) in QUESTIONS {
+        writeln!(file, "{text} {qtype}").expect("written");
+    }
+    let cpu = cpu_seconds(UsageWho::RUSAGE_CHILDREN);
+    let mut command = Command::new("dnsperf");
+    command
+        .args(["-s", &server.ip().to_string(), "-p", &server.port().to_string()])
+        .args(["-q", &in_flight.to_string(), "-l", &seconds.to_string()])
+        // As many sockets as ours, as large buffers as the system gives, the same timeout, EDNS.
+        .args(["-c", "8", "-T", "1", "-b", "4096", "-t", "2", "-e", "-d"])
+        .arg(file.path())
+        .stderr(Stdio::null());
+    let output = tokio::task::spawn_blocking(move || command.output())
+        .await
+        .expect("not cancelled")
+        .expect("dnsperf runs");
+    let cpu = cpu_seconds(UsageWho::RUSAGE_CHILDREN) - cpu;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let figure = |what: &str| {
+        let line = text.lines().find(|line| line.contains(what));
+        line.and_then(|line| line.split_whitespace().nth(2)?.parse::<f64>().ok())
+    };
+    let completed = figure("Queries completed:").unwrap_or_else(|| panic!("dnsperf says how many:\n{text}"));
+    if figure("Queries lost:").is_some_and(|lost| lost > 0.0) {
+        eprintln!(
+            "in flight {in_flight}: dnsperf lost {:?}",
+            figure("Queries lost:")
+        );
+    }
+    completed / cpu
+}
+
+/// User and system time together.
+fn cpu_seconds(who: UsageWho) -> f64 {
+    let usage = getrusage(who).expect("the kernel knows");
+    [usage.user_time(), usage.system_time()]
+        .iter()
+        .map(|time| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6)
+        .sum()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn percentile(values: &mut [Duration], share: f64) -> f64 {
+    values.sort_unstable();
+    let at = (values.len() as f64 * share) as usize;
+    values.get(at).map_or(0.0, |value| value.as_secs_f64() * 1e3)
+}
+
+/// Peak of this process so far, in MB.
+fn peak_mb() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmHWM"));
+    let kb = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
+    kb.unwrap_or(0.0) * 1024.0 / 1e6
+}
