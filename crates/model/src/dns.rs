@@ -95,6 +95,34 @@ pub enum Role {
     Authority,
     /// A recursive resolver that the user named.
     Resolver,
+    /// An authoritative server of somebody else, asked only to learn whether this vantage sees the network. The
+    /// `name` of such a probe is the control zone.
+    ControlAuthority,
+    /// A resolver that the user named, asked for a name of another operator: a canary. The `name` of such a probe is
+    /// the control name. Two that fail void the resolver's vote.
+    ControlResolver,
+}
+
+impl Role {
+    /// The name in JSON, ClickHouse and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Authority => "authority",
+            Role::Resolver => "resolver",
+            Role::ControlAuthority => "control_authority",
+            Role::ControlResolver => "control_resolver",
+        }
+    }
+
+    /// The server speaks for itself (RD=0), and does not ask others.
+    pub fn is_authority(self) -> bool {
+        matches!(self, Role::Authority | Role::ControlAuthority)
+    }
+
+    /// Says something about the vantage or the resolver, nothing about a watched name.
+    pub fn is_control(self) -> bool {
+        matches!(self, Role::ControlAuthority | Role::ControlResolver)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

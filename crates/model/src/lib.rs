@@ -29,8 +29,8 @@ pub use input::{
 };
 pub use net::{Asn, Collector, Country, Family, Peer, Prefix};
 pub use output::{
-    Baseline, Cover, Evidence, Feed, FeedState, Finding, Lost, Notable, NotableKind, Output, Rule, Share,
-    State, Subject, Transition,
+    Baseline, CacheView, Cover, Evidence, Feed, FeedState, Finding, Lost, NameEvidence, Notable, NotableKind,
+    Output, Rule, Share, State, Subject, Transition, VantageView,
 };
 pub use time::Time;
 pub use watch::Watch;

@@ -1,5 +1,7 @@
 //! What the engine says. `schemas/event.schema.json` describes its JSON; fields are added, never changed.
 
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::id::Id;
@@ -237,6 +239,41 @@ pub struct Evidence {
     pub share: Option<Share>,
 }
 
+/// Of a name: who sees what, and for how long caches still hide a failure.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NameEvidence {
+    /// The latest end of a TTL among the last good answers of the resolvers: until then some users notice nothing.
+    /// `None`: no resolver has given a fresh answer.
+    pub masked_until: Option<Time>,
+    /// By name of the vantage.
+    pub vantages: Vec<VantageView>,
+    /// By vantage and resolver.
+    pub caches: Vec<CacheView>,
+}
+
+/// What one vantage sees of the authorities of a name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VantageView {
+    pub vantage: String,
+    /// It sees the network and has asked lately, so that its view counts.
+    pub sighted: bool,
+    pub servers_ok: u32,
+    pub servers_eligible: u32,
+}
+
+/// What one resolver, seen from one vantage, has in its cache.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CacheView {
+    pub vantage: String,
+    pub resolver: SocketAddr,
+    /// It gave a useful answer in its last round.
+    pub good: bool,
+    /// That answer was past its TTL (RFC 8767; EDE 3 or 19 of RFC 8914): the resolver reaches no authority.
+    pub stale: bool,
+    /// Its last fresh answer and the TTL that came with it.
+    pub until: Option<Time>,
+}
+
 /// How much of an origin or a country is gone, in the address family that decided. IPv4 and IPv6 are never mixed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Share {
@@ -272,6 +309,10 @@ pub enum NotableKind {
     Baseline,
     /// An archive has filled a hole of a feed; `over`: a verdict that the hole had caused is withdrawn.
     Healed,
+    /// A host that asks DNS questions sees the network no more: about ourselves, never about a name.
+    VantageOffline,
+    /// One resolver fails where others do not, or fails for names of others too: about that resolver only.
+    ResolverFault,
 }
 
 impl NotableKind {
@@ -285,6 +326,8 @@ impl NotableKind {
             NotableKind::Beacon => "beacon",
             NotableKind::Baseline => "baseline",
             NotableKind::Healed => "healed",
+            NotableKind::VantageOffline => "vantage_offline",
+            NotableKind::ResolverFault => "resolver_fault",
         }
     }
 }
@@ -351,6 +394,9 @@ pub struct Transition {
     /// An archive has filled a hole in a feed: this verdict is new, the time of its evidence is not.
     pub healed: bool,
     pub evidence: Option<Box<Evidence>>,
+    /// Of a name: what each vantage and each cache says.
+    #[serde(default)]
+    pub dns: Option<Box<NameEvidence>>,
 }
 
 impl Transition {

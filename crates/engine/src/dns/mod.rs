@@ -85,7 +85,7 @@ impl Names {
     /// Deadlines up to `now` fire first, as the contract of time wants it.
     pub fn probe(&mut self, now: Time, probe: &Probe, out: &mut Vec<Transition>) {
         self.fire(now, out);
-        if probe.outcome == Outcome::Void {
+        if probe.outcome == Outcome::Void || probe.role.is_control() {
             return;
         }
         if !matches!(probe.outcome, Outcome::Timeout | Outcome::NetUnreachable) {

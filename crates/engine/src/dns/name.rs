@@ -123,7 +123,7 @@ impl Name {
     fn side(&mut self, role: Role) -> &mut Side {
         match role {
             Role::Authority => &mut self.authorities,
-            Role::Resolver => &mut self.resolvers,
+            _ => &mut self.resolvers,
         }
     }
 
@@ -333,6 +333,7 @@ impl Name {
             beacon: false,
             healed: false,
             evidence: None,
+            dns: None,
         });
         self.state = to;
     }

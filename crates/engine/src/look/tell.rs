@@ -95,6 +95,7 @@ impl Engine {
             beacon: self.notables.beacons.is_beacon(entry.prefix, episode.origin),
             healed: false,
             evidence: Some(Box::new(evidence)),
+            dns: None,
         }
     }
 }

@@ -83,5 +83,6 @@ pub(super) fn step(
         beacon: false,
         healed: false,
         evidence: Some(Box::new(evidence)),
+        dns: None,
     }))
 }

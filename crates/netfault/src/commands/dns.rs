@@ -79,10 +79,7 @@ fn print(report: &CheckReport, format: Format) -> std::io::Result<()> {
     let mut writer = RowWriter::new(&mut out, format, columns.to_vec());
     for probe in &report.probes {
         writer.row(&Row {
-            role: match probe.role {
-                netfault_model::Role::Authority => "authority",
-                netfault_model::Role::Resolver => "resolver",
-            },
+            role: probe.role.name(),
             server: probe.server,
             question: format!("{} {}", probe.qname, probe.qtype),
             outcome: probe.outcome.name(),

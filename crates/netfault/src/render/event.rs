@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use netfault_model::{
-    Asn, Baseline, Collector, Cover, Evidence, Feed, FeedState, Finding, Gap, GapSource, Id, Output, Peer,
+    Asn, Baseline, Collector, Cover, Evidence, Feed, FeedState, Finding, Gap, GapSource, Id, NameEvidence, Output, Peer,
     State, Subject, Time, Transition,
 };
 use serde::Serialize;
@@ -66,6 +66,9 @@ struct TransitionEvent<'a> {
     beacon: bool,
     healed: bool,
     evidence: Option<&'a Evidence>,
+    /// Of names alone: other lines do not have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dns: Option<&'a NameEvidence>,
 }
 
 impl<'a> From<&'a Transition> for TransitionEvent<'a> {
@@ -95,6 +98,7 @@ impl<'a> From<&'a Transition> for TransitionEvent<'a> {
             beacon: t.beacon,
             healed: t.healed,
             evidence: t.evidence.as_deref(),
+            dns: t.dns.as_deref(),
         }
     }
 }

@@ -201,6 +201,7 @@ impl Row {
                     share,
                 })
             }),
+            dns: None,
         })
     }
 }

@@ -170,6 +170,7 @@ mod tests {
             beacon: false,
             healed: false,
             evidence: None,
+            dns: None,
         }
     }
 

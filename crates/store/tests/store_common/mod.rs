@@ -231,6 +231,7 @@ pub fn transition(prefix: &str, from: State, to: State, at: &str) -> Transition 
         beacon: false,
         healed: false,
         evidence: None,
+        dns: None,
     }
 }
 

@@ -33,6 +33,7 @@ fn transition(subject: Subject, from: State, to: State, when: i64, evidence: i64
         beacon: false,
         healed: false,
         evidence: None,
+        dns: None,
     }
 }
 

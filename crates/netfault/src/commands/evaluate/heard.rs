@@ -197,6 +197,7 @@ pub mod tests {
             beacon: false,
             healed: false,
             evidence: None,
+            dns: None,
         }))
     }
 

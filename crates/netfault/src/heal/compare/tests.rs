@@ -30,6 +30,7 @@ fn transition(prefix: &str, to: State, secs: i64) -> Output {
         beacon: false,
         healed: false,
         evidence: None,
+        dns: None,
     }))
 }
 

@@ -30,6 +30,7 @@ pub(in crate::render) fn transition() -> Transition {
         beacon: false,
         healed: false,
         evidence: Some(Box::new(evidence())),
+        dns: None,
     }
 }
 
@@ -322,6 +323,8 @@ fn the_schema_knows_every_word() {
         K::Beacon,
         K::Baseline,
         K::Healed,
+        K::VantageOffline,
+        K::ResolverFault,
     ];
     let rules = [
         R::FirstQuorum,
@@ -353,7 +356,9 @@ fn the_schema_knows_every_word() {
             | K::Space
             | K::Beacon
             | K::Baseline
-            | K::Healed,
+            | K::Healed
+            | K::VantageOffline
+            | K::ResolverFault,
             R::FirstQuorum
             | R::Falling
             | R::Burst
