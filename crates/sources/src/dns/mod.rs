@@ -26,6 +26,7 @@ pub mod resolv_conf;
 pub mod schedule;
 mod transport;
 pub mod udp;
+pub mod walk;
 pub mod wire;
 
 /// The wire library's own names and types, for callers that make plans and questions.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use hickory_proto::rr::{Name, RecordType};
 use netfault_model::{Finding, Outcome, Role, Transport};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::probe::{AUTHORITY_TIMEOUT, Question, RESOLVER_TIMEOUT, Reply, ask};
 use super::wire::{BadName, parse_name, plain_name, rcode_name};
@@ -47,7 +47,7 @@ impl Default for CheckOptions {
 }
 
 /// What a check says about a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     Ok,

@@ -72,7 +72,10 @@ impl Hints {
         }
         for (line, owner, addr) in addresses {
             let Some((_, addrs)) = roots.get_mut(&owner) else {
-                let why = format!("{} is no root server: no NS record of the root names it", plain_name(&owner));
+                let why = format!(
+                    "{} is no root server: no NS record of the root names it",
+                    plain_name(&owner)
+                );
                 return Err(BadHints { line, why });
             };
             addrs.insert(addr);
@@ -85,7 +88,10 @@ impl Hints {
             let why = format!("no address of {}", plain_name(name));
             return Err(BadHints { line: *line, why });
         }
-        let servers = roots.into_iter().map(|(name, (_, addrs))| (name, addrs)).collect();
+        let servers = roots
+            .into_iter()
+            .map(|(name, (_, addrs))| (name, addrs))
+            .collect();
         Ok(Hints {
             servers,
             port: port.flatten(),
@@ -130,7 +136,10 @@ fn entry(line: &str) -> Result<Option<Entry>, String> {
     }
     words.remove(0);
     // TTL and class, in either order (RFC 1035 §5.1); neither is of use here.
-    while words.first().is_some_and(|word| is_ttl(word) || word.eq_ignore_ascii_case("IN")) {
+    while words
+        .first()
+        .is_some_and(|word| is_ttl(word) || word.eq_ignore_ascii_case("IN"))
+    {
         words.remove(0);
     }
     let [rtype, data] = words[..] else {
@@ -142,7 +151,10 @@ fn entry(line: &str) -> Result<Option<Entry>, String> {
             let name = parse_name(data).map_err(|error| error.to_string())?;
             Ok(Some(Entry::Root(name)))
         }
-        "NS" => Err(format!("an NS record of {}, and not of the root", plain_name(&owner))),
+        "NS" => Err(format!(
+            "an NS record of {}, and not of the root",
+            plain_name(&owner)
+        )),
         family @ ("A" | "AAAA") => {
             let (addr, port) = address(data)?;
             if addr.is_ipv4() != (family == "A") {
@@ -202,7 +214,11 @@ mod tests {
             ("", 0, "no NS record of the root"),
             ("; nothing\n\n", 2, "no NS record of the root"),
             (". NS a.\n", 1, "no address of a"),
-            (". NS a.\na. A 192.0.2.1\nb. A 192.0.2.2\n", 3, "b is no root server"),
+            (
+                ". NS a.\na. A 192.0.2.1\nb. A 192.0.2.2\n",
+                3,
+                "b is no root server",
+            ),
             (". NS a.\na. A 192.0.2.256\n", 2, "'192.0.2.256' is no address"),
             (". NS a.\na. AAAA 192.0.2.1\n", 2, "no data of an AAAA record"),
             (". NS a.\na. A 192.0.2.1#99999\n", 2, "'99999' is no port"),

@@ -53,7 +53,13 @@ fn key_tag(data: &[u8]) -> u16 {
         .iter()
         .take(usize::from(u16::MAX))
         .enumerate()
-        .map(|(n, byte)| if n % 2 == 0 { u32::from(*byte) << 8 } else { (*byte).into() })
+        .map(|(n, byte)| {
+            if n % 2 == 0 {
+                u32::from(*byte) << 8
+            } else {
+                (*byte).into()
+            }
+        })
         .sum();
     ((sum + (sum >> 16)) & 0xffff) as u16
 }

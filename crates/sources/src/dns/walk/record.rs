@@ -52,6 +52,8 @@ pub enum End {
     NoAddress { zone: String },
     /// What is needed to go on needs itself.
     Loop { path: Vec<String> },
+    /// More aliases in a row than any resolver follows.
+    TooManyAliases,
     /// More than this walk may do.
     Limit { what: String },
     /// No root server answered at all: nothing is known about the name.
@@ -88,6 +90,8 @@ pub struct Zone {
     pub parent_ns: Option<Vec<String>>,
     /// Name servers as the zone itself says. `None`: it was not asked, or nobody answered.
     pub child_ns: Option<Vec<String>>,
+    /// Servers whose own list of name servers is not the whole one.
+    pub disagreeing: Vec<SocketAddr>,
     /// Addresses that came with the referral, of names in the parent's zone only.
     pub glue: Vec<Host>,
     /// Addresses of its name servers as the zones of those names say.
@@ -129,10 +133,16 @@ pub enum Unresolvable {
     /// RFC 2181 §10.3: the name of a server must not be an alias.
     IsAlias,
     /// Its address needs itself.
-    Loop { path: Vec<String> },
+    Loop {
+        path: Vec<String>,
+    },
     /// No server answers for the zone of its name.
-    NoServer { zone: String },
-    Limit { what: String },
+    NoServer {
+        zone: String,
+    },
+    Limit {
+        what: String,
+    },
 }
 
 /// Delegation signer (RFC 4034 §5), without its digest.

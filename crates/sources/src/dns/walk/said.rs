@@ -103,7 +103,11 @@ fn referral(zone: &Name, name: &Name, answer: &Answer) -> Option<Said> {
     let owner = answer.authorities.iter().find(ns)?.name.to_lowercase();
     if !zone.zone_of(&owner) {
         let upward = owner.zone_of(zone);
-        return Some(Said::Lame(if upward { Lame::UpwardReferral } else { Lame::NotAuthoritative }));
+        return Some(Said::Lame(if upward {
+            Lame::UpwardReferral
+        } else {
+            Lame::NotAuthoritative
+        }));
     }
     if owner == *zone {
         // With authority it is an empty answer with the zone's own NS beside it; some servers do that.

@@ -7,12 +7,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use futures_util::StreamExt;
 use futures_util::stream;
 use hickory_proto::rr::{Name, RecordType};
-use netfault_model::{Outcome, Time, micros};
+use netfault_model::{Outcome, Time};
 use tokio::time::Instant;
 
 use super::put::{Heard, put};
 use super::record::{Alias, AliasKind, End, Lame, Unresolvable, Walk, Zone};
-use super::said::{self, Referral, Said};
+use super::said::{self, Said};
 use super::{Hints, Limits, findings};
 use crate::dns::check::Verdict;
 use crate::dns::wire::{plain_name, rcode_name};
@@ -29,8 +29,9 @@ const AT_A_TIME: usize = 16;
 pub(super) enum Stuck {
     NoServer(Name),
     NoAddress(Name),
-    Loop(Vec<Name>),
-    Limit(&'static str),
+    /// Names, each needed for the one before.
+    Loop(Vec<String>),
+    Limit(String),
 }
 
 /// How one address behaved when it was asked about one zone.
@@ -91,7 +92,7 @@ pub(super) async fn walk(name: &Name, hints: &Hints, limits: &Limits) -> Walk {
     };
     let mut walk = Walk {
         name: plain_name(name),
-        at: Time::from_micros(micros(since)),
+        at: Time::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX)),
         took_ms: 0.0,
         queries: 0,
         verdict: Verdict::Unknown,
@@ -150,8 +151,7 @@ impl Walker<'_> {
                 };
             }
             if seen.len() > MAX_ALIASES {
-                let what = format!("{MAX_ALIASES} aliases in a row");
-                return End::Limit { what };
+                return End::TooManyAliases;
             }
             at = to;
         }
@@ -171,10 +171,8 @@ impl Walker<'_> {
             Stuck::NoAddress(zone) => End::NoAddress {
                 zone: plain_name(&zone),
             },
-            Stuck::Loop(path) => End::Loop {
-                path: path.iter().map(plain_name).collect(),
-            },
-            Stuck::Limit(what) => End::Limit { what: what.to_owned() },
+            Stuck::Loop(path) => End::Loop { path },
+            Stuck::Limit(what) => End::Limit { what },
         }
     }
 
@@ -216,7 +214,7 @@ impl Walker<'_> {
                     let below = referral.zone.clone();
                     match way {
                         Way::Main => Box::pin(self.examine(&zone, referral)).await?,
-                        Way::Aside => Box::pin(self.enter(&zone, referral)).await?,
+                        Way::Aside => Box::pin(self.enter(&referral)).await?,
                     }
                     zone = below;
                 }
@@ -230,7 +228,7 @@ impl Walker<'_> {
                 said => return Ok((zone, said)),
             }
         }
-        Err(Stuck::Limit("zone cuts on the way to one name"))
+        Err(Stuck::Limit("zone cuts on the way to one name".to_owned()))
     }
 
     /// The lowest zone above `name` that can be asked; on the main way, of those that are written down.
@@ -248,10 +246,17 @@ impl Walker<'_> {
     }
 
     /// Asks servers of a zone, few at first, until one says something useful.
-    pub async fn ask_zone(&mut self, zone: &Name, name: &Name, qtype: RecordType) -> Result<(SocketAddr, Said), Stuck> {
+    pub async fn ask_zone(
+        &mut self,
+        zone: &Name,
+        name: &Name,
+        qtype: RecordType,
+    ) -> Result<(SocketAddr, Said), Stuck> {
         let servers: Vec<SocketAddr> = self.known.get(zone).cloned().unwrap_or_default();
-        let mut waiting: Vec<SocketAddr> =
-            servers.into_iter().filter(|server| !self.gone.contains(server)).collect();
+        let mut waiting: Vec<SocketAddr> = servers
+            .into_iter()
+            .filter(|server| !self.gone.contains(server))
+            .collect();
         fastrand::shuffle(&mut waiting);
         // Those that have answered for this zone before come first.
         waiting.sort_by_key(|server| !self.speaks_for(zone, *server));
@@ -287,24 +292,32 @@ impl Walker<'_> {
         retries: u8,
     ) -> Result<Vec<(SocketAddr, Said)>, Stuck> {
         if Instant::now() >= self.deadline {
-            return Err(Stuck::Limit("time"));
+            return Err(Stuck::Limit("time".to_owned()));
         }
         let left = self.limits.queries.saturating_sub(self.queries) as usize;
         if left == 0 && !servers.is_empty() {
-            return Err(Stuck::Limit("questions"));
+            return Err(Stuck::Limit("questions".to_owned()));
         }
         // A question may take up to three more packets: what is over the limit by that is counted all the same.
         let asked = servers.iter().take(left).map(|server| {
             let (server, name) = (*server, name.clone());
             let random_case = !self.plain_case.contains(&server);
             let (wait, deadline) = (self.limits.timeout, self.deadline);
-            async move { (server, put(server, name, qtype, random_case, retries, wait, deadline).await) }
+            async move {
+                (
+                    server,
+                    put(server, name, qtype, random_case, retries, wait, deadline).await,
+                )
+            }
         });
         let asked: Vec<_> = asked.collect();
         let heard: Vec<(SocketAddr, Heard)> = stream::iter(asked).buffer_unordered(AT_A_TIME).collect().await;
         let mut said = Vec::new();
         for (server, heard) in heard {
-            said.extend(self.learn(zone, server, name, qtype, heard).map(|said| (server, said)));
+            said.extend(
+                self.learn(zone, server, name, qtype, heard)
+                    .map(|said| (server, said)),
+            );
         }
         // In an order that does not depend on who was quicker.
         said.sort_by_key(|(server, _)| *server);
@@ -312,7 +325,14 @@ impl Walker<'_> {
     }
 
     /// Keeps how the server behaved.
-    fn learn(&mut self, zone: &Name, server: SocketAddr, name: &Name, qtype: RecordType, heard: Heard) -> Option<Said> {
+    fn learn(
+        &mut self,
+        zone: &Name,
+        server: SocketAddr,
+        name: &Name,
+        qtype: RecordType,
+        heard: Heard,
+    ) -> Option<Said> {
         self.queries += heard.packets;
         if heard.mangles_case {
             self.plain_case.insert(server);
@@ -399,15 +419,8 @@ impl Stuck {
                 zone: plain_name(&zone),
             },
             Stuck::NoAddress(_) => Unresolvable::NoAddress,
-            Stuck::Loop(path) => Unresolvable::Loop {
-                path: path.iter().map(plain_name).collect(),
-            },
-            Stuck::Limit(what) => Unresolvable::Limit { what: what.to_owned() },
+            Stuck::Loop(path) => Unresolvable::Loop { path },
+            Stuck::Limit(what) => Unresolvable::Limit { what },
         }
     }
-}
-
-/// Used by `enter` and `examine`: the glue that came with a referral, of its name servers.
-pub(super) fn glue_of(referral: &Referral) -> BTreeSet<IpAddr> {
-    referral.glue.values().flatten().copied().collect()
 }
