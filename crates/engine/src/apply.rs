@@ -56,8 +56,14 @@ impl Engine {
             self.stats.older += 1;
             return None;
         }
-        // A late repetition of its last message says nothing of how it is now.
-        if at == self.now || at > self.peers.session(slot).last_at {
+        // A late repetition of its last message says nothing of how it is now, nor of routes that a reset has made unknown.
+        let session = self.peers.session(slot);
+        let news = at == self.now || at > session.last_at;
+        if !news && at < session.status_at {
+            self.stats.older += 1;
+            return None;
+        }
+        if news {
             self.collector_heard(peer.collector);
             self.session_heard(slot, at);
         }
@@ -252,7 +258,13 @@ impl Engine {
 
     /// A session that resynchronises votes again with what it has said something of.
     fn refresh(&mut self, slot: Slot, row: Row) {
-        if self.peers.refresh(slot, row) && self.active.contains(&row) {
+        if !self.peers.refresh(slot, row) {
+            return;
+        }
+        let now = self.now;
+        let session = self.peers.session_mut(slot);
+        (session.grew_at, session.grew_silent) = (now, session.silence.collector_silent);
+        if self.active.contains(&row) {
             self.touch(row);
         }
     }

@@ -102,7 +102,14 @@ proptest! {
     /// Normal again that set is frozen.
     #[test]
     fn the_baseline_is_what_a_dull_model_says(said in said()) {
-        let inputs = stream(&without_sessions(&said), 0);
+        // Only seven of twelve are there from the beginning; who comes later may mature in the midst of an outage.
+        let mut said = without_sessions(&said);
+        for it in said.iter_mut().take(4) {
+            if let Said::Many { peers, .. } = it {
+                *peers = 7;
+            }
+        }
+        let inputs = stream(&said, 0);
         let mut frozen: BTreeMap<Prefix, BTreeSet<Asn>> = BTreeMap::new();
         for t in transitions(play(&inputs)) {
             let (prefix, e) = (prefix_of(&t), evidence(&t));
@@ -208,7 +215,11 @@ proptest! {
             let newer = inputs[index - later + 1..=index].iter().any(|input| {
                 streams::peer_of(input) == Some(old.peer) && input.at() > old.at
             });
-            if index % every == 0 && (newer || wrong) {
+            // Of two messages of one moment, nobody can tell which one is repeated late.
+            let alone = inputs.iter().filter(|input| {
+                streams::peer_of(input) == Some(old.peer) && input.at() == old.at
+            }).count() == 1;
+            if index % every == 0 && (newer && alone || wrong) {
                 let mut again = old.clone();
                 if wrong {
                     again.arrival = if index % 2 == 0 { Arrival::Late } else { Arrival::Early };
@@ -272,11 +283,19 @@ proptest! {
             Input::Peer(state) => Some(state.peer),
             _ => None,
         }).collect();
-        for t in transitions(play(&rest)) {
+        // Not even if a tenth of the baseline were enough for a verdict.
+        let settings = netfault_engine::Settings { min_known: 0.1, ..streams::settings() };
+        let mut engine = netfault_engine::Engine::new(settings, Default::default(), streams::watch());
+        let mut out = Vec::new();
+        rest.into_iter().for_each(|input| engine.push(input, &mut out));
+        engine.finish(None, &mut out);
+        for t in transitions(out) {
             // A session that was reset may really come back without the route; a fall has to be made of those.
-            let reset_only = evidence(&t).lost.iter().all(|lost| resets.iter().any(|peer| peer.asn == lost.peer_asn));
-            let down = matches!(t.to, State::Out | State::Partial);
-            prop_assert!(!down || prefix_of(&t) == prefix(0) || reset_only && evidence(&t).lost.iter().all(|l| l.inferred), "{t:?}");
+            let lost = &evidence(&t).lost;
+            let reset_only = !lost.is_empty()
+                && lost.iter().all(|l| l.inferred && resets.iter().any(|peer| peer.asn == l.peer_asn));
+            let down = matches!(t.to, State::Degrading | State::Out | State::Partial);
+            prop_assert!(!down || prefix_of(&t) == prefix(0) || reset_only, "{t:?}");
         }
     }
 
@@ -341,27 +360,34 @@ proptest! {
         prop_assert_eq!(told.iter().filter(|t| t.to == State::Out).count(), 1);
     }
 
-    /// A session goes down, comes back and sends the table that it had.
+    /// Up to four sessions go down at once, come back and send the tables that they had.
     #[test]
     fn a_reset_with_the_same_table_makes_no_transition(
-        who in 0..PEERS, away in 0i64..150, order in Just([0usize, 1, 2, 3]).prop_shuffle(), apart in 0i64..30, told_end in any::<bool>()
+        first in 0usize..8,
+        many in 1usize..5,
+        away in 0i64..150,
+        order in Just([0usize, 1, 2, 3]).prop_shuffle(),
+        apart in 0i64..30,
+        told_end in any::<bool>(),
     ) {
+        let reset = first..first + many;
+        let mut others = streams::script::Script::learned();
+        others.alive(20..900, 0..PEERS);
         let mut script = streams::script::Script::learned();
-        script.alive(20..900, 0..PEERS);
-        let others = script.clone();
-        let mut script = streams::script::Script::learned();
-        script.alive(20..900, (0..PEERS).filter(move |&other| other != who));
-        script.alive(20..200, [who]);
-        script.session(200, who, netfault_model::SessionState::Down);
-        script.session(200 + away, who, netfault_model::SessionState::Up);
-        let mut at = 200 + away;
-        for what in order {
-            at += apart;
-            script.say(at, who, what, true);
-        }
-        if told_end {
-            script.end_of_rib(at, who, netfault_model::Family::V4);
-            script.end_of_rib(at, who, netfault_model::Family::V6);
+        let rest: Vec<usize> = (0..PEERS).filter(|who| !reset.contains(who)).collect();
+        script.alive(20..900, rest).alive(20..200, reset.clone());
+        for who in reset {
+            script.session(200, who, netfault_model::SessionState::Down);
+            script.session(200 + away, who, netfault_model::SessionState::Up);
+            let mut at = 200 + away;
+            for what in order {
+                at += apart;
+                script.say(at, who, what, true);
+            }
+            if told_end {
+                script.end_of_rib(at, who, netfault_model::Family::V4);
+                script.end_of_rib(at, who, netfault_model::Family::V6);
+            }
         }
         let plain = |t: Transition| (t.at, t.from, t.to, prefix_of(&t));
         let undisturbed: Vec<_> = transitions(play(&others.inputs(900))).into_iter().map(plain).collect();

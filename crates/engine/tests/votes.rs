@@ -201,3 +201,54 @@ proptest! {
         prop_assert_eq!(tally(&sessions), tally(&split));
     }
 }
+
+#[test]
+fn a_full_feed_is_entered_at_75_percent_and_left_below_70() {
+    let sessions: Vec<Session> = (1..=21).map(|asn| (asn, 0, true, 9)).collect();
+    let (mut peers, _) = peers(&sessions);
+    let mut count = |size: u32, minute: i64| {
+        for slot in 0..21 {
+            peers.session_mut(slot).routes[Family::V4 as usize] = if slot == 20 { size } else { 1000 };
+        }
+        peers.full_feeds(Family::V4, &Settings::default(), Time::from_secs(minute * 60))
+    };
+    let counted: Vec<u32> = [740, 750, 700, 690, 740, 760]
+        .into_iter()
+        .zip(0..)
+        .map(|(s, m)| count(s, m))
+        .collect();
+    assert_eq!(counted, [20, 21, 21, 20, 20, 21]);
+    assert_eq!(
+        peers.full_feeds(Family::V6, &Settings::default(), Time::from_secs(0)),
+        0
+    );
+}
+
+#[test]
+fn default_routes_huge_and_tiny_prefixes_are_left_out_of_aggregates() {
+    use netfault_engine::table::aggregates;
+    let sums = |prefix: &str| aggregates(prefix.parse().unwrap());
+    assert!(
+        ["8.0.0.0/8", "192.0.2.0/24", "2001:db8::/16", "2001:db8::/48"]
+            .into_iter()
+            .all(sums)
+    );
+    let left_out = [
+        "0.0.0.0/0",
+        "8.0.0.0/7",
+        "192.0.2.0/25",
+        "::/0",
+        "2000::/15",
+        "2001:db8::/49",
+    ];
+    assert!(!left_out.into_iter().any(sums));
+}
+
+#[test]
+fn a_cap_that_cannot_be_kept_is_refused() {
+    let settings = Settings {
+        collector_cap: 0.10,
+        ..Settings::default()
+    };
+    assert!(settings.check().unwrap_err().contains("collector_cap"));
+}

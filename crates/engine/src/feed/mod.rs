@@ -101,6 +101,9 @@ impl Engine {
                     ends: SyncEnd::Never,
                 };
                 self.peers.set_status(slot, status);
+                let silent = self.collector_silence(collector);
+                let session = self.peers.session_mut(slot);
+                (session.status_at, session.status_silent) = (self.now, silent);
             }
         }
     }
@@ -163,9 +166,10 @@ impl Engine {
         let session = self.peers.session(slot);
         let silent = self.collector_silence(session.peer.collector);
         if session.sends_table() {
-            // A collector that says nothing either proves no quiet: its feed may be cut.
-            let quiet = secs(self.settings.sync_quiet_s) + silent - session.silence.collector_silent;
-            return session.heard_at.plus_micros(quiet);
+            // Quiet is to send nothing new: a full feed says something of routes that it has sent all the time. A
+            // collector that says nothing either proves no quiet: its feed may be cut.
+            let quiet = secs(self.settings.sync_quiet_s) + silent - session.grew_silent;
+            return session.grew_at.plus_micros(quiet);
         }
         if session.spoke_or_changed_at() > session.heard_at {
             let limit = secs(self.settings.peer_silent_s) + silent - session.status_silent;
