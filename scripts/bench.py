@@ -135,11 +135,12 @@ def dns(_):
     if run.returncode != 0:
         sys.exit("bench: dns_bench needs nsd and dnsperf: scripts/setup.sh bench")
     got = json.loads(run.stdout.strip().splitlines()[-1])
+    # dnsperf's own figure at 10,000 in flight differs by a factor of five from run to run, so the worst load decides.
     for load in got["loads"]:
-        rates = f"{load['ours_per_cpu_s'] / 1e3:.0f} k / {load['dnsperf_per_cpu_s'] / 1e3:.0f} k"
-        ratio = load["ratio"]
-        row(f"DNS questions per CPU second, {load['in_flight']} in flight", "≥ 1.2 × dnsperf", f"{ratio:.2f} × ({rates})",
-            ratio >= 1.2)
+        print(f"    {load['in_flight']} in flight: ours {load['ours_per_cpu_s'] / 1e3:.0f} k, dnsperf "
+              f"{load['dnsperf_per_cpu_s'] / 1e3:.0f} k per CPU second")
+    ratio = min(load["ratio"] for load in got["loads"])
+    row("DNS questions per CPU second, worst of 100 to 10,000 in flight", "≥ 1.2 × dnsperf", f"{ratio:.2f} ×", ratio >= 1.2)
     peak = got["loads"][-1]["peak_mb"]
     row("  peak memory", "≤ 50 MB", f"{peak:.0f} MB", peak <= 50)
     steady = got["steady"]

@@ -77,6 +77,7 @@ pub struct Exchange {
 }
 
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)] // the large one is the usual one
 pub enum End {
     Answer(Answer),
     /// Right in all but the letter case of the name.
