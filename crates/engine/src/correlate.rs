@@ -4,6 +4,7 @@
 
 use netfault_model::Time;
 
+use crate::origins::View;
 use crate::table::bits;
 use crate::{Engine, look};
 
@@ -22,13 +23,26 @@ impl Engine {
     pub(crate) fn correlate(&mut self) {
         self.notice();
         self.sort_pending();
-        let (table, peers, needed) = (&self.table, &self.peers, self.settings.cover_peers);
-        let announced = |row| {
-            let has = table.has(row);
-            (bits::count(&peers.voters_having(has)) >= needed).then(|| table.entry(row).prefix)
+        let (table, paths, settings) = (&self.table, &self.paths, &self.settings);
+        let having = |row| bits::count(&self.peers.voters_having(table.has(row)));
+        let view = View {
+            announced: &|row| (having(row) >= settings.cover_peers).then(|| table.entry(row).prefix),
+            covered: &|row| {
+                let entry = table.entry(row);
+                let needed = settings.recovering_at * f64::from(u32::from(entry.eligible).max(settings.min_peers));
+                let stands = |cover| f64::from(having(cover)) >= needed;
+                table
+                    .cover(entry.prefix, stands)
+                    .is_some_and(|cover| table.entry(cover).origin() == entry.origin())
+            },
+            carries: &|asn| {
+                let passes = |path: &&[_]| path.last() != Some(&asn) && path.contains(&asn);
+                let paths = paths.interned().in_use().filter(passes);
+                paths.take(settings.cover_peers as usize).count() >= settings.cover_peers as usize
+            },
+            heard_at: self.peers.collectors.values().map(|health| health.last_at).max(),
         };
-        self.origins
-            .settle(&self.settings, self.now, &mut self.pending, &announced);
+        self.origins.settle(settings, self.now, &mut self.pending, view);
         self.notables.settle(&self.settings, self.now, &mut self.pending);
         self.incidents.settle(&self.settings, self.now, &mut self.pending);
     }

@@ -103,7 +103,9 @@ impl Converter {
                 announced_from: announced_from as u32,
                 announcement,
             }));
-        } else if let Some(family) = update.end_of_rib() {
+        } else if let Some(family) = update.end_of_rib()
+            && session.arrival == Arrival::InTime
+        {
             emit(Input::EndOfRib {
                 at: session.at,
                 peer: session.peer,

@@ -138,10 +138,7 @@ struct Hour {
 impl Engine {
     /// At the end of each hour since the first input.
     pub(crate) fn judge_churn(&mut self) {
-        let on = self
-            .notables
-            .begun
-            .is_some_and(|begun| self.now.since(begun) >= secs(self.settings.history_s));
+        let on = self.has_history();
         let mut churn = std::mem::take(&mut self.notables.churn);
         churn.rows.resize(churn.now.len(), Hours::default());
         let mut origins: BTreeMap<Asn, OfOrigin> = BTreeMap::new();

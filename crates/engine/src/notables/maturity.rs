@@ -49,7 +49,11 @@ impl Maturity {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Hourly {
     due: Option<Time>,
+    /// Full hours in which something was heard.
+    heard: u32,
     told: Option<Maturity>,
+    /// The hour that ended last was silent.
+    silent: bool,
 }
 
 impl Hourly {
@@ -83,6 +87,17 @@ impl Engine {
         counted
     }
 
+    /// Some collector has said something in the last `span` microseconds.
+    fn heard_within(&self, span: i64) -> bool {
+        let last = self.peers.collectors.values().map(|health| health.last_at).max();
+        last.is_some_and(|last| self.now.since(last) < span)
+    }
+
+    /// Enough hours were heard to know what is usual.
+    pub(super) fn has_history(&self) -> bool {
+        i64::from(self.notables.hourly.heard) * HOUR >= secs(self.settings.history_s)
+    }
+
     /// Rules that have no history to compare with yet.
     fn rules_off(&self, begun: Time) -> String {
         let from = begun.plus_micros(secs(self.settings.history_s));
@@ -97,6 +112,15 @@ impl Engine {
         let due = *self.notables.hourly.due.get_or_insert(begun.plus_micros(HOUR));
         if due > self.now {
             return;
+        }
+        if !self.heard_within(HOUR) {
+            // Silence teaches nothing; the next input is counted in its own hour.
+            self.notables.hourly.due = None;
+            self.notables.hourly.silent = true;
+            return;
+        }
+        if !std::mem::take(&mut self.notables.hourly.silent) {
+            self.notables.hourly.heard += 1;
         }
         let hours = self.now.since(begun) / HOUR;
         self.notables.hourly.due = Some(begun.plus_micros((hours + 1) * HOUR));

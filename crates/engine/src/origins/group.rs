@@ -35,6 +35,13 @@ impl Sum {
         }
     }
 
+    pub fn without(self, other: Sum) -> Sum {
+        Sum {
+            prefixes: self.prefixes.saturating_sub(other.prefixes),
+            space: self.space.saturating_sub(other.space),
+        }
+    }
+
     /// As shares of `all`: of its prefixes, of its space.
     pub fn of(self, all: Sum) -> (f64, f64) {
         let prefixes = f64::from(self.prefixes) / f64::from(all.prefixes.max(1));

@@ -89,8 +89,18 @@ pub struct Origins {
     sampled: bool,
 }
 
-/// The prefix of a row, if some peer ASes have it at the moment.
-pub(crate) type Announced<'a> = &'a dyn Fn(Row) -> Option<Prefix>;
+/// What the route table says at the moment.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a> {
+    /// The prefix of a row, if some peer ASes have it.
+    pub announced: &'a dyn Fn(Row) -> Option<Prefix>,
+    /// A less-specific route of the same origin stands in for the row: so many have it that its space is not lost.
+    pub covered: &'a dyn Fn(Row) -> bool,
+    /// Routes of others pass through this AS: it is alive, whatever it has lost.
+    pub carries: &'a dyn Fn(Asn) -> bool,
+    /// When any collector was last heard.
+    pub heard_at: Option<Time>,
+}
 
 /// One edge of a prefix, as it is taken.
 #[derive(Clone, Copy, Debug)]
@@ -331,24 +341,32 @@ impl Origins {
         self.next_sample
     }
 
-    /// The instant `now` is over: takes what was decided in it (`decided`, sorted) and adds to it. `announced`: a prefix, if
-    /// some peer ASes have it at the moment.
+    /// The instant `now` is over: takes what was decided in it (`decided`, sorted) and adds to it.
     pub(crate) fn settle(
         &mut self,
         settings: &Settings,
         now: Time,
         decided: &mut Vec<Output>,
-        announced: Announced,
+        view: View,
     ) {
         for asn in std::mem::take(&mut self.touched) {
-            self.settle_origin(settings, asn, now, decided, announced);
+            self.settle_origin(settings, asn, now, decided, view);
         }
         for country in std::mem::take(&mut self.touched_lands) {
-            self.settle_country(settings, country, now, decided, announced);
+            self.settle_country(settings, country, now, decided, view);
         }
-        if let Some(due) = self.next_sample.filter(|&due| due <= now) {
-            self.next_sample = Some(due.plus_micros(SAMPLE_EVERY));
-            self.sample(settings, now, decided);
+        let is_heard = view.heard_at.is_some_and(|at| now.since(at) < SAMPLE_EVERY);
+        match self.next_sample.filter(|&due| due <= now) {
+            // What nobody tells us of is no sample of what there is.
+            Some(_) if !is_heard => self.next_sample = None,
+            Some(due) => {
+                self.next_sample = Some(due.plus_micros(SAMPLE_EVERY));
+                self.sample(settings, now, decided);
+            }
+            None if is_heard && self.sampled && self.next_sample.is_none() => {
+                self.next_sample = Some(now.plus_micros(SAMPLE_EVERY));
+            }
+            None => {}
         }
     }
 
@@ -358,7 +376,7 @@ impl Origins {
         asn: Asn,
         now: Time,
         decided: &mut Vec<Output>,
-        announced: Announced,
+        view: View,
     ) {
         let watched = self.watched.contains(&asn);
         let (heard, members) = (&self.heard, &self.members);
@@ -366,14 +384,28 @@ impl Origins {
             let of_it = heard
                 .range((asn, Row::MIN)..=(asn, Row::MAX))
                 .map(|&(_, row)| row);
-            others(members, of_it, announced, family)
+            others(members, of_it, view, family)
+        };
+        let down = &self.down;
+        let covered = |family| {
+            let of_it = down.iter().filter(|&(&row, fall)| {
+                members[row as usize].origin == asn && fall.family == family && (view.covered)(row)
+            });
+            let mut sum = Sum::default();
+            of_it.for_each(|(_, fall)| sum.add(fall.space));
+            sum
+        };
+        let world = rules::World {
+            others: &others,
+            covered: &covered,
+            is_transit: &|| (view.carries)(asn),
         };
         let Some(origin) = self.groups.get_mut(&asn) else {
             return;
         };
         let group = &mut origin.group;
         group.expire(now.plus_micros(-secs(settings.origin_within_s)));
-        for to in rules::origin(settings, group, watched, &others) {
+        for to in rules::origin(settings, group, watched, &world) {
             let threshold = match to {
                 State::Degrading => settings.origin_share,
                 State::Out => settings.origin_out,
@@ -423,13 +455,13 @@ impl Origins {
         country: Country,
         now: Time,
         decided: &mut Vec<Output>,
-        announced: Announced,
+        view: View,
     ) {
         let (heard, members) = (&self.heard, &self.members);
         let others = |family| {
             let of_it = heard.iter().map(|&(_, row)| row);
             let of_it = of_it.filter(|&row| members[row as usize].country == Some(country));
-            others(members, of_it, announced, family)
+            others(members, of_it, view, family)
         };
         let Some(land) = self.lands.get_mut(&country) else {
             return;
@@ -476,11 +508,11 @@ impl Origins {
 }
 
 /// What is announced in one family by those of `rows` that are no stable prefixes.
-fn others(members: &[Member], rows: impl Iterator<Item = Row>, announced: Announced, family: Family) -> Sum {
+fn others(members: &[Member], rows: impl Iterator<Item = Row>, view: View, family: Family) -> Sum {
     let mut sum = Sum::default();
     let absent = rows.filter(|&row| members[row as usize].stage == Stage::Absent);
     for prefix in absent
-        .filter_map(announced)
+        .filter_map(view.announced)
         .filter(|prefix| prefix.family() == family)
     {
         sum.add(space(prefix));

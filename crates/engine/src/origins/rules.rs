@@ -11,7 +11,9 @@
 //! "Down" is Partial or Out. There are no holds: each prefix has served its own. Three prefixes down are the least for
 //! any of it, so that a single prefix is not told twice; a watched origin with fewer prefixes, all of them known by
 //! baselines that are held, is judged by those that it has. Without a table dump the stable prefixes are a few of all,
-//! so for Out (and for a country's Degrading) whatever else is announced at the moment counts as not lost. IPv4 and IPv6 are judged apart, and the worse one counts.
+//! so for Out (and for a country's Degrading) whatever else is announced at the moment counts as not lost. What is down
+//! under a standing less-specific route of its own origin is no loss of the origin, and an AS that carries routes of
+//! others is not Out. IPv4 and IPv6 are judged apart, and the worse one counts.
 
 use netfault_model::{Family, State, Time};
 
@@ -21,13 +23,23 @@ use crate::Settings;
 /// What is announced, in one family, besides stable prefixes. Nothing once a table dump told which are stable.
 pub type Others<'a> = &'a dyn Fn(Family) -> Sum;
 
+/// What may speak against an origin being Out. Asked only when its own sums say that it is.
+pub struct World<'a> {
+    pub others: Others<'a>,
+    /// What is down, but under a less-specific route of the same origin that stands: renumbering looks like that, and
+    /// the space is there.
+    pub covered: Others<'a>,
+    /// Routes of others pass through it.
+    pub is_transit: &'a dyn Fn() -> bool,
+}
+
 /// The edges an origin takes now, in order.
-pub fn origin(settings: &Settings, group: &Group, watched: bool, others: Others) -> Vec<State> {
+pub fn origin(settings: &Settings, group: &Group, watched: bool, world: &World) -> Vec<State> {
     let rules = OriginRules {
         settings,
         group,
         watched,
-        others,
+        world,
     };
     walk(group.state, |state| rules.next(state))
 }
@@ -65,7 +77,7 @@ struct OriginRules<'a> {
     settings: &'a Settings,
     group: &'a Group,
     watched: bool,
-    others: Others<'a>,
+    world: &'a World<'a>,
 }
 
 impl OriginRules<'_> {
@@ -106,14 +118,18 @@ impl OriginRules<'_> {
     }
 
     fn is_out(&self, family: Family, side: &Side) -> bool {
-        let is_out = |all| {
-            let (prefixes, space) = side.down.of(all);
+        let is_out = |down: Sum, all| {
+            let (prefixes, space) = down.of(all);
             prefixes.min(space) >= self.settings.origin_out
         };
-        // The others are counted only if it would be Out without them.
+        // The world is asked only if it would be Out without it.
         side.down.prefixes >= self.least(side)
-            && is_out(side.stable)
-            && is_out(side.stable.and((self.others)(family)))
+            && is_out(side.down, side.stable)
+            && is_out(
+                side.down.without((self.world.covered)(family)),
+                side.stable.and((self.world.others)(family)),
+            )
+            && !(self.world.is_transit)()
     }
 
     fn is_returning(&self, side: &Side) -> bool {

@@ -15,6 +15,10 @@ struct World {
     settings: Settings,
     origins: Origins,
     prefixes: BTreeMap<Row, (Prefix, Asn)>,
+    /// Rows under a route that stands.
+    covered: BTreeSet<Row>,
+    /// Every AS carries routes of others.
+    transit: bool,
     said: Vec<Transition>,
     notables: Vec<Notable>,
 }
@@ -28,6 +32,8 @@ impl World {
             settings: Settings::default(),
             origins,
             prefixes: BTreeMap::new(),
+            covered: BTreeSet::new(),
+            transit: false,
             said: Vec::new(),
             notables: Vec::new(),
         }
@@ -63,9 +69,13 @@ impl World {
 
     fn settle(&mut self, when: i64) {
         let mut decided = Vec::new();
-        let announced = |row| Some(prefix(row));
-        self.origins
-            .settle(&self.settings, at(when), &mut decided, &announced);
+        let view = View {
+            announced: &|row| Some(prefix(row)),
+            covered: &|row| self.covered.contains(&row),
+            carries: &|_| self.transit,
+            heard_at: Some(at(when)),
+        };
+        self.origins.settle(&self.settings, at(when), &mut decided, view);
         for output in decided {
             match output {
                 Output::Transition(it) => self.said.push(*it),
@@ -82,6 +92,36 @@ impl World {
     fn states(&self) -> Vec<State> {
         self.said.iter().map(|it| it.to).collect()
     }
+}
+
+/// A backbone may lose the prefixes that baselines know of it, and forward for half the world.
+#[test]
+fn an_as_that_carries_routes_of_others_is_not_out() {
+    let mut world = World::new(Countries::default()).with(100, 0..10);
+    world.transit = true;
+    world.edges(0, 0..10, State::Out);
+    assert_eq!(world.states(), [State::Degrading]);
+    world.transit = false;
+    world.origins.touched.insert(Asn(100));
+    world.settle(10);
+    assert_eq!(world.states(), [State::Degrading, State::Out]);
+}
+
+#[test]
+fn what_a_standing_aggregate_covers_is_no_loss_of_its_origin() {
+    let mut world = World::new(Countries::default()).with(100, 0..10);
+    world.covered = (0..10).collect();
+    world.edges(0, 0..10, State::Out);
+    assert_eq!(world.states(), [State::Degrading], "renumbering");
+    // Three of ten are bare: 30 % of it.
+    world.covered = (3..10).collect();
+    world.origins.touched.insert(Asn(100));
+    world.settle(10);
+    assert_eq!(world.states(), [State::Degrading]);
+    world.covered.clear();
+    world.origins.touched.insert(Asn(100));
+    world.settle(20);
+    assert_eq!(world.states(), [State::Degrading, State::Out], "the aggregate went too");
 }
 
 #[test]

@@ -34,6 +34,9 @@ pub struct Session {
     pub status_at: Time,
     /// Sum of its collector's silences by then.
     pub status_silent: i64,
+    /// While it sends its table: engine time of the newest route that it had not sent yet, and the silences by then.
+    pub grew_at: Time,
+    pub grew_silent: i64,
     pub silence: Silence,
     /// Of a voter: IPv4 and IPv6 prefixes that its AS has by any session.
     pub routes: [u32; 2],
@@ -186,6 +189,8 @@ impl Peers {
             last_at: Time::MIN,
             heard_at: Time::MIN,
             status_at: at,
+            grew_at: Time::MIN,
+            grew_silent: 0,
             status_silent: 0,
             silence: Silence::default(),
             routes: [0; 2],

@@ -274,15 +274,7 @@ impl Decoder {
         match envelope {
             Envelope::Update { from, encoding, body } => {
                 self.counts.updates += 1;
-                let arrival = self
-                    .origin
-                    .interval
-                    .map_or(Arrival::InTime, |interval| interval.judge(record.at));
-                let session = Session {
-                    at: record.at,
-                    peer: self.peer(from),
-                    arrival,
-                };
+                let session = self.session(from, record.at);
                 let out = &mut self.out;
                 let converted = self
                     .converter
@@ -291,6 +283,10 @@ impl Decoder {
             }
             Envelope::StateChange { from, new, .. } => {
                 self.counts.state_changes += 1;
+                if self.arrival(record.at) != Arrival::InTime {
+                    self.counts.state_changes_mistimed += 1;
+                    return Ok(());
+                }
                 let state = if new == ESTABLISHED {
                     SessionState::Up
                 } else {
@@ -323,15 +319,16 @@ impl Decoder {
     }
 
     fn session(&self, from: FarEnd, at: Time) -> Session {
-        let arrival = self
-            .origin
-            .interval
-            .map_or(Arrival::InTime, |interval| interval.judge(at));
         Session {
             at,
             peer: self.peer(from),
-            arrival,
+            arrival: self.arrival(at),
         }
+    }
+
+    fn arrival(&self, at: Time) -> Arrival {
+        let interval = self.origin.interval;
+        interval.map_or(Arrival::InTime, |interval| interval.judge(at))
     }
 
     fn table_dump(&mut self, record: &Record<'_>) -> Result<(), Suspect> {

@@ -14,6 +14,8 @@ pub struct Counts {
     pub updates: u64,
     pub rib_routes: u64,
     pub state_changes: u64,
+    /// State changes whose stamp lies outside of the file's interval: put aside, like updates of that kind.
+    pub state_changes_mistimed: u64,
     /// OPEN, KEEPALIVE, NOTIFICATION, ROUTE-REFRESH, and Zebra's records without addresses.
     pub other_messages: u64,
     /// Messages that the collector itself sent.
@@ -29,6 +31,7 @@ impl AddAssign for Counts {
         self.updates += other.updates;
         self.rib_routes += other.rib_routes;
         self.state_changes += other.state_changes;
+        self.state_changes_mistimed += other.state_changes_mistimed;
         self.other_messages += other.other_messages;
         self.local_messages += other.local_messages;
         self.other_families += other.other_families;
