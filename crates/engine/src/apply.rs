@@ -20,14 +20,13 @@ impl Engine {
             Input::Peer(state) => self.apply_session(state.at, &state.peer, state.state),
             Input::EndOfRib { at, peer, family } => {
                 if let Some(slot) = self.heard(&peer, at) {
-                    self.end_of_rib(slot, Some(family));
+                    self.end_of_rib(slot, family);
                 }
             }
             Input::Gap(gap) => self.apply_gap(*gap),
             Input::Probe(probe) => {
                 self.names.probe(self.now, &probe, &mut self.named);
-                self.pending
-                    .extend(self.named.drain(..).map(|it| Output::Transition(Box::new(it))));
+                self.take_named();
             }
             Input::Tick(_) => {}
         }
@@ -261,9 +260,9 @@ impl Engine {
         if !self.peers.refresh(slot, row) {
             return;
         }
-        let now = self.now;
+        let (now, family) = (self.now, self.table.entry(row).prefix.family());
         let session = self.peers.session_mut(slot);
-        (session.grew_at, session.grew_silent) = (now, session.silence.collector_silent);
+        session.grew[family as usize] = Some((now, session.silence.collector_silent));
         if self.active.contains(&row) {
             self.touch(row);
         }
@@ -369,6 +368,7 @@ impl Engine {
         if self.peers.session(voter).routes == [0, 0] {
             self.set_status(slot, Status::Up, reason);
         } else {
+            self.peers.session_mut(slot).grew = [None; 2];
             self.set_status(
                 slot,
                 Status::Syncing {
@@ -381,8 +381,8 @@ impl Engine {
         self.arm_session(slot);
     }
 
-    /// The peer has sent its table (of one family, or of both): what it has not sent again is lost.
-    pub(crate) fn end_of_rib(&mut self, slot: Slot, family: Option<Family>) {
+    /// The peer has sent its table of one family: what it has not sent again is lost.
+    pub(crate) fn end_of_rib(&mut self, slot: Slot, family: Family) {
         let Status::Syncing {
             refreshed,
             ends: SyncEnd::Table,
@@ -396,13 +396,14 @@ impl Engine {
             if refreshed.contains(row) || !bits::get(self.table.has(row), slot) {
                 continue;
             }
-            if family.is_some_and(|family| self.table.entry(row).prefix.family() != family) {
+            if self.table.entry(row).prefix.family() != family {
                 kept = true;
                 continue;
             }
             self.table.lose_all(row, slot);
             self.lost_route(row, slot, true);
         }
+        self.peers.session_mut(slot).grew[family as usize] = None;
         if !kept {
             self.notables.changes.session_is_whole(slot);
             self.set_status(slot, Status::Up, "table received");

@@ -7,7 +7,7 @@ mod forget;
 
 use std::collections::BTreeSet;
 
-use netfault_model::{Collector, Feed, FeedState, Output, Time};
+use netfault_model::{Collector, Family, Feed, FeedState, Output, Time};
 
 use crate::Engine;
 use crate::peers::{Status, SyncEnd};
@@ -17,6 +17,8 @@ use crate::table::bits::Slot;
 /// A collector that is quiet for longer than this is silent itself: a full feed brings several messages a
 /// second, and the shortest hole in the archives (a RIB being written) is some minutes.
 const COLLECTOR_PAUSE: i64 = 10_000_000;
+
+const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 enum Alarm {
@@ -165,11 +167,8 @@ impl Engine {
     fn session_due(&self, slot: Slot) -> Time {
         let session = self.peers.session(slot);
         let silent = self.collector_silence(session.peer.collector);
-        if session.sends_table() {
-            // Quiet is to send nothing new: a full feed says something of routes that it has sent all the time. A
-            // collector that says nothing either proves no quiet: its feed may be cut.
-            let quiet = secs(self.settings.sync_quiet_s) + silent - session.grew_silent;
-            return session.grew_at.plus_micros(quiet);
+        if let Some(due) = FAMILIES.iter().filter_map(|&family| self.table_due(slot, family)).min() {
+            return due;
         }
         if session.spoke_or_changed_at() > session.heard_at {
             let limit = secs(self.settings.peer_silent_s) + silent - session.status_silent;
@@ -181,6 +180,17 @@ impl Engine {
             self.settings.peer_silent_gaps,
             silent,
         )
+    }
+
+    /// When the table of a family that is being sent counts as complete.
+    fn table_due(&self, slot: Slot, family: Family) -> Option<Time> {
+        let session = self.peers.session(slot);
+        let (grew_at, grew_silent) = session.grew[family as usize].filter(|_| session.sends_table(family))?;
+        // Quiet is to send nothing new: a full feed says something of routes that it has sent all the time. A
+        // collector that says nothing either proves no quiet: its feed may be cut. A family of which nothing came again
+        // has no end: perhaps it is not exchanged any more, and its routes stay unknown.
+        let silent = self.collector_silence(session.peer.collector) - grew_silent;
+        Some(grew_at.plus_micros(secs(self.settings.sync_quiet_s) + silent))
     }
 
     /// Sum of the silences of a collector until now, microseconds.
@@ -244,8 +254,12 @@ impl Engine {
         }
         if self.session_due(slot) > self.now {
             self.arm_session(slot);
-        } else if session.sends_table() {
-            self.end_of_rib(slot, None);
+        } else if FAMILIES.iter().any(|&family| session.sends_table(family)) {
+            for family in FAMILIES {
+                if self.table_due(slot, family).is_some_and(|due| due <= self.now) {
+                    self.end_of_rib(slot, family);
+                }
+            }
             self.arm_session(slot);
         } else {
             let last = session.spoke_or_changed_at();

@@ -10,7 +10,7 @@ mod weights;
 
 use std::collections::BTreeMap;
 
-use netfault_model::{Asn, Collector, FeedState, Peer, Time};
+use netfault_model::{Asn, Collector, Family, FeedState, Peer, Time};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
@@ -34,9 +34,9 @@ pub struct Session {
     pub status_at: Time,
     /// Sum of its collector's silences by then.
     pub status_silent: i64,
-    /// While it sends its table: engine time of the newest route that it had not sent yet, and the silences by then.
-    pub grew_at: Time,
-    pub grew_silent: i64,
+    /// While it sends its table, by family: engine time of the newest route that it had not sent yet, and the silences by
+    /// then. `None`: that family has not begun, or it has ended.
+    pub grew: [Option<(Time, i64)>; 2],
     pub silence: Silence,
     /// Of a voter: IPv4 and IPv6 prefixes that its AS has by any session.
     pub routes: [u32; 2],
@@ -88,9 +88,16 @@ impl Session {
         }
     }
 
-    /// It resynchronises, and has begun to send its table.
-    pub fn sends_table(&self) -> bool {
-        matches!(&self.status, Status::Syncing { refreshed, ends: SyncEnd::Table } if !refreshed.is_empty())
+    /// It resynchronises, and has begun to send its table of this family.
+    pub fn sends_table(&self, family: Family) -> bool {
+        let syncs = matches!(
+            &self.status,
+            Status::Syncing {
+                ends: SyncEnd::Table,
+                ..
+            }
+        );
+        syncs && self.grew[family as usize].is_some()
     }
 
     fn votes_with(&self, row: u32) -> bool {
@@ -189,8 +196,7 @@ impl Peers {
             last_at: Time::MIN,
             heard_at: Time::MIN,
             status_at: at,
-            grew_at: Time::MIN,
-            grew_silent: 0,
+            grew: [None; 2],
             status_silent: 0,
             silence: Silence::default(),
             routes: [0; 2],
