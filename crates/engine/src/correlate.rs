@@ -22,6 +22,8 @@ impl Engine {
 
     pub(crate) fn correlate(&mut self) {
         self.notice();
+        let said = self.names.take_said().into_iter();
+        self.pending.extend(said.map(|it| netfault_model::Output::Notable(Box::new(it))));
         self.sort_pending();
         let (table, paths, settings) = (&self.table, &self.paths, &self.settings);
         let having = |row| bits::count(&self.peers.voters_having(table.has(row)));

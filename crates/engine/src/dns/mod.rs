@@ -34,16 +34,25 @@
 mod health;
 mod name;
 mod round;
+mod said;
 mod server;
 mod settings;
+mod vantage;
+mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use netfault_model::{Outcome, Probe, Time, Transition};
+use netfault_model::{Notable, Outcome, Probe, Time, Transition};
 
-use self::name::Name;
+use self::name::{Context, Name, Told};
+use self::said::Flaps;
 pub use self::settings::DnsSettings;
+use self::vantage::{Change, Vantages};
+
+/// Vantages that are listened to. Agents are configured one by one; a name that changes with every start must not
+/// fill the memory.
+const MAX_VANTAGES: usize = 64;
 
 /// Every watched name, its servers and its state.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -54,16 +63,12 @@ pub struct Names {
     names: BTreeMap<Arc<str>, Name>,
     /// One entry per name that waits for something; ordered, so that equal moments fire in name order.
     due: BTreeSet<(Time, Arc<str>)>,
-    /// When any server of any name was last heard at all: proof that this vantage is not cut off.
-    heard: Option<Time>,
-}
-
-/// What a name may know about the rest of the world when it decides.
-#[derive(Clone, Copy, Debug)]
-struct Sight {
-    heard: Option<Time>,
-    /// Other names are asked from here, so their silence can be compared.
-    others: bool,
+    vantages: Vantages,
+    flaps: Flaps,
+    /// Statements of the present instant, until they are taken.
+    said: Vec<Notable>,
+    /// Probes of vantages beyond the number that is listened to.
+    refused: u64,
 }
 
 impl Names {
@@ -72,7 +77,10 @@ impl Names {
             settings,
             names: BTreeMap::new(),
             due: BTreeSet::new(),
-            heard: None,
+            vantages: Vantages::new(),
+            flaps: Flaps::default(),
+            said: Vec::new(),
+            refused: 0,
         }
     }
 
@@ -85,11 +93,15 @@ impl Names {
     /// Deadlines up to `now` fire first, as the contract of time wants it.
     pub fn probe(&mut self, now: Time, probe: &Probe, out: &mut Vec<Transition>) {
         self.fire(now, out);
-        if probe.outcome == Outcome::Void || probe.role.is_control() {
+        if probe.outcome == Outcome::Void {
             return;
         }
-        if !matches!(probe.outcome, Outcome::Timeout | Outcome::NetUnreachable) {
-            self.heard = self.heard.max(Some(now));
+        let Some(vantage) = self.vantage(&probe.vantage) else {
+            self.refused = self.refused.saturating_add(1);
+            return;
+        };
+        if probe.role.is_control() {
+            return self.control(now, &vantage, probe);
         }
         let key = match self.names.get_key_value(probe.name.as_str()) {
             Some((key, _)) => key.clone(),
@@ -99,9 +111,20 @@ impl Names {
                 key
             }
         };
-        self.with(&key, |name, settings, sight| {
-            name.probe(now, probe, settings, sight, out)
+        self.look_at(&vantage, now, None, |it| it.note(now, &key, probe));
+        self.with(&key, now, out, |name, cx, told| {
+            name.probe(now, &vantage, probe, cx, told)
         });
+    }
+
+    /// Statements that are no state of a name: vantages, single resolvers, flapping. Those since the last call.
+    pub fn take_said(&mut self) -> Vec<Notable> {
+        std::mem::take(&mut self.said)
+    }
+
+    /// Probes that were not looked at, because there were too many vantages.
+    pub fn refused(&self) -> u64 {
+        self.refused
     }
 
     /// The next moment at which something may change without any input.
@@ -112,21 +135,72 @@ impl Names {
     /// Fires all deadlines up to `due`, each stamped with its own moment.
     pub fn fire(&mut self, due: Time, out: &mut Vec<Transition>) {
         while let Some((at, key)) = self.due.first().cloned().filter(|(at, _)| *at <= due) {
-            self.with(&key, |name, settings, sight| name.fire(at, settings, sight, out));
+            self.with(&key, at, out, |name, cx, told| name.fire(at, cx, told));
         }
     }
 
-    /// Runs one step of one name and books its next deadline anew.
-    fn with(&mut self, key: &Arc<str>, step: impl FnOnce(&mut Name, &DnsSettings, Sight)) {
-        let sight = Sight {
-            heard: self.heard,
-            others: self.names.len() > 1,
-        };
+    fn vantage(&mut self, name: &str) -> Option<Arc<str>> {
+        if let Some((key, _)) = self.vantages.get_key_value(name) {
+            return Some(key.clone());
+        }
+        if self.vantages.len() >= MAX_VANTAGES {
+            return None;
+        }
+        let key: Arc<str> = name.into();
+        self.vantages.insert(key.clone(), Default::default());
+        Some(key)
+    }
+
+    /// The answer to a control question.
+    fn control(&mut self, now: Time, vantage: &Arc<str>, probe: &Probe) {
+        let settings = self.settings.clone();
+        self.look_at(vantage, now, None, |it| it.control(now, probe, &settings));
+        if !probe.role.is_authority()
+            && let Some(it) = self.vantages.get_mut(vantage)
+        {
+            let change = it.judge_canaries(now, probe.server, &settings);
+            self.say(vantage, now, change);
+        }
+    }
+
+    /// Changes what is known of a vantage, and says so if that makes it go offline or come back.
+    fn look_at(
+        &mut self,
+        vantage: &Arc<str>,
+        now: Time,
+        deaf: Option<Time>,
+        change: impl FnOnce(&mut vantage::Vantage),
+    ) {
+        if let Some(it) = self.vantages.get_mut(vantage) {
+            change(it);
+            let change = it.judge(now, deaf, &self.settings);
+            self.say(vantage, now, change);
+        }
+    }
+
+    fn say(&mut self, vantage: &Arc<str>, now: Time, change: Option<Change>) {
+        self.said
+            .extend(change.map(|change| said::about(vantage, now, &change)));
+    }
+
+    /// Runs one step of one name, books its next deadline anew, and passes on what it has to say.
+    fn with(
+        &mut self,
+        key: &Arc<str>,
+        now: Time,
+        out: &mut Vec<Transition>,
+        step: impl FnOnce(&mut Name, Context, &mut Told),
+    ) {
         let Some(name) = self.names.get_mut(key) else {
             return;
         };
+        let mut told = Told::default();
+        let cx = Context {
+            settings: &self.settings,
+            vantages: &self.vantages,
+        };
         let before = name.next_deadline(&self.settings);
-        step(name, &self.settings, sight);
+        step(name, cx, &mut told);
         let after = name.next_deadline(&self.settings);
         if before != after {
             if let Some(at) = before {
@@ -135,6 +209,27 @@ impl Names {
             if let Some(at) = after {
                 self.due.insert((at, key.clone()));
             }
+        }
+        self.pass_on(key, now, told, out);
+    }
+
+    fn pass_on(&mut self, key: &Arc<str>, now: Time, told: Told, out: &mut Vec<Transition>) {
+        for (vantage, since) in told.deaf {
+            self.look_at(&vantage, now, Some(since), |_| ());
+        }
+        for (vantage, resolver, since) in told.resolvers {
+            let Some(it) = self.vantages.get_mut(&vantage) else {
+                continue;
+            };
+            let change = match since {
+                Some(since) => it.fails(resolver, key, since),
+                None => it.works(resolver, key),
+            };
+            self.say(&vantage, now, change);
+        }
+        for step in told.steps {
+            self.said.extend(self.flaps.step(key, &step, &self.settings));
+            out.push(step);
         }
     }
 }

@@ -1,41 +1,73 @@
-//! The states of one name.
+//! The states of one name, over all vantages that ask about it.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use netfault_model::{Finding, Outcome, Probe, Role, State, Subject, Time, Transition};
+use netfault_model::{
+    CacheView, Finding, NameEvidence, Outcome, Probe, Role, State, Subject, Time, Transition, VantageView,
+};
+use serde::{Deserialize, Serialize};
 
-use super::Sight;
-use super::health::{Authorities, Level, Resolvers, Servers, level};
-use super::round::Round;
-use super::server::Server;
+use super::health::{Authorities, Level, Resolvers, earlier, level, upper_median};
+use super::server::Answer;
 use super::settings::DnsSettings;
+use super::vantage::Vantages;
+use super::view::{Sight, View};
 
-/// The servers of one role, and the round that is open.
-#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
-struct Side {
-    servers: Servers,
-    round: Option<Round>,
-    /// Start of the first of the rounds, up to now, in which nobody was heard.
-    silent_since: Option<Time>,
-    silent_rounds: u32,
-    /// The first failing probe of this episode.
-    evidence: Option<Time>,
-}
+/// Caches listed in one transition; a name is asked at a handful of resolvers.
+const MAX_CACHES: usize = 64;
 
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Name {
     name: Arc<str>,
     state: State,
-    authorities: Side,
-    resolvers: Side,
-    /// Some resolver has given an address before.
+    /// By vantage.
+    views: BTreeMap<Arc<str>, View>,
+    /// Some server has given an address before.
     had_record: bool,
     /// The rise that is waiting for its hold to end, and since when.
     rise: Option<(State, Time)>,
     /// Until then SERVFAIL is a resolver's failure cache.
     quiet_until: Option<Time>,
+    /// The first failing answer since the name was Ok.
+    episode: Option<Time>,
     /// When it was last asked about; `None` before the first probe, and while it is Unknown for that reason.
     asked: Option<Time>,
+}
+
+/// What a step may look at.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'a> {
+    pub settings: &'a DnsSettings,
+    pub vantages: &'a Vantages,
+}
+
+/// What a step has to say.
+#[derive(Default)]
+pub(super) struct Told {
+    pub steps: Vec<Transition>,
+    /// A resolver fails for this name where others do not (since then), or does no more.
+    pub resolvers: Vec<(Arc<str>, SocketAddr, Option<Time>)>,
+    /// From this vantage nobody at all is heard, since then.
+    pub deaf: Vec<(Arc<str>, Time)>,
+}
+
+/// The counts over all vantages.
+#[derive(Clone, Copy)]
+struct Counts {
+    /// Decides falls: what a lost vantage saw after the present failure began still counts.
+    falls: Option<Authorities>,
+    /// Decides rises: the last word of a vantage that was lost an hour ago still counts.
+    rises: Option<Authorities>,
+    resolvers: Resolvers,
+    level: Level,
+}
+
+impl Counts {
+    fn h_up(&self) -> f64 {
+        self.rises.map_or(0.0, Authorities::h_up)
+    }
 }
 
 impl Name {
@@ -43,183 +75,217 @@ impl Name {
         Name {
             name,
             state: State::Unknown,
-            authorities: Side::default(),
-            resolvers: Side::default(),
+            views: BTreeMap::new(),
             had_record: false,
             rise: None,
             quiet_until: None,
+            episode: None,
             asked: None,
         }
     }
 
     pub fn next_deadline(&self, settings: &DnsSettings) -> Option<Time> {
-        let rounds =
-            [&self.authorities, &self.resolvers].map(|side| side.round.as_ref().map(|round| round.due));
+        let sides = self
+            .views
+            .values()
+            .flat_map(|view| [&view.authorities, &view.resolvers]);
+        let rounds = sides.filter_map(|side| side.round.as_ref().map(|round| round.due));
         let rise = self.rise.map(|(_, since)| since + settings.ok_hold());
         let stale = self.asked.map(|asked| asked + settings.stale());
-        rounds.into_iter().chain([rise, stale]).flatten().min()
+        rounds.chain(rise).chain(stale).min()
     }
 
-    pub fn probe(
-        &mut self,
-        now: Time,
-        probe: &Probe,
-        settings: &DnsSettings,
-        sight: Sight,
-        out: &mut Vec<Transition>,
-    ) {
-        let side = self.side(probe.role);
-        let last = side
-            .servers
-            .get(&probe.server)
-            .and_then(|server| server.questions.get(&probe.qtype));
-        if last.is_some_and(|last| probe.at <= *last) {
+    pub fn probe(&mut self, now: Time, vantage: &Arc<str>, probe: &Probe, cx: Context, told: &mut Told) {
+        let view = self
+            .views
+            .entry(vantage.clone())
+            .or_insert_with(|| View::new(now));
+        let side = view.side(probe.role);
+        let server = side.servers.get(&probe.server);
+        let last = server.and_then(|server| server.questions.get(&probe.qtype));
+        if last.is_some_and(|last| probe.at <= last.newest) {
             return; // a duplicate, or older than what is known
         }
         if side.round.as_ref().is_some_and(|round| round.has(probe)) {
-            self.close(probe.role, now, settings, sight, out);
+            self.close(now, vantage, probe.role, cx, told);
         }
         self.asked = Some(now);
-        self.had_record |= probe.role == Role::Resolver && probe.outcome == Outcome::Ok;
-        let side = self.side(probe.role);
-        let server = side
-            .servers
-            .entry(probe.server)
-            .or_insert_with(|| Server::new(now));
-        server.asked = now;
-        let is_new = server.questions.insert(probe.qtype.clone(), probe.at).is_none();
-        let round = side.round.get_or_insert_with(|| Round::open(now, settings));
-        round.take(probe, is_new);
-        if round.is_complete(&side.servers) {
-            self.close(probe.role, now, settings, sight, out);
+        let of_record = probe.role == Role::Resolver || Answer::from(probe).of_record;
+        self.had_record |= of_record && probe.outcome == Outcome::Ok;
+        let Some(view) = self.views.get_mut(vantage) else {
+            return;
+        };
+        if view.take(probe, now, cx.settings) {
+            self.close(now, vantage, probe.role, cx, told);
         }
     }
 
     /// Fires what is due at `at`: rounds first, then holds, so that a hold that ends with its own round sees it.
-    pub fn fire(&mut self, at: Time, settings: &DnsSettings, sight: Sight, out: &mut Vec<Transition>) {
-        for role in [Role::Authority, Role::Resolver] {
-            if self
-                .side(role)
-                .round
-                .as_ref()
-                .is_some_and(|round| round.due <= at)
-            {
-                self.close(role, at, settings, sight, out);
+    pub fn fire(&mut self, at: Time, cx: Context, told: &mut Told) {
+        let vantages: Vec<Arc<str>> = self.views.keys().cloned().collect();
+        for vantage in &vantages {
+            for role in [Role::Authority, Role::Resolver] {
+                let side = self.views.get_mut(vantage).map(|view| view.side(role));
+                let due = side.and_then(|side| side.round.as_ref().map(|round| round.due));
+                if due.is_some_and(|due| due <= at) {
+                    self.close(at, vantage, role, cx, told);
+                }
             }
         }
-        if let Some((to, _)) = self.rise.filter(|(_, since)| *since + settings.ok_hold() <= at) {
-            let finding = self.finding(at, settings);
-            self.go(to, finding, at, settings, out);
+        if let Some((to, _)) = self
+            .rise
+            .filter(|(_, since)| *since + cx.settings.ok_hold() <= at)
+        {
+            let counts = self.counts(at, cx);
+            let finding = match counts.level {
+                Level::Partial(finding) | Level::Degraded(finding) | Level::Out(finding) => finding,
+                Level::Fine | Level::Blind => Finding::None,
+            };
+            self.go(to, finding, at, counts, cx, told);
         }
-        if self.asked.is_some_and(|asked| asked + settings.stale() <= at) {
+        if self.asked.is_some_and(|asked| asked + cx.settings.stale() <= at) {
             self.asked = None;
+            let counts = self.counts(at, cx);
+            self.go(State::Unknown, Finding::VantageOffline, at, counts, cx, told);
             self.rise = None;
-            self.go(State::Unknown, Finding::VantageOffline, at, settings, out);
-            self.authorities = Side::default();
-            self.resolvers = Side::default();
+            self.forget_views(|_| true, told);
         }
     }
 
-    fn side(&mut self, role: Role) -> &mut Side {
-        match role {
-            Role::Authority => &mut self.authorities,
-            _ => &mut self.resolvers,
-        }
+    /// Drops views, and with them what they say of their resolvers.
+    fn forget_views(&mut self, lost: impl Fn(&View) -> bool, told: &mut Told) {
+        self.views.retain(|vantage, view| {
+            let lost = lost(view);
+            if lost {
+                let resolvers = view.resolvers.servers.keys();
+                told.resolvers
+                    .extend(resolvers.map(|resolver| (vantage.clone(), *resolver, None)));
+            }
+            !lost
+        });
     }
 
     /// Counts a finished round and compares the state with what the counts mean.
-    fn close(
-        &mut self,
-        role: Role,
-        now: Time,
-        settings: &DnsSettings,
-        sight: Sight,
-        out: &mut Vec<Transition>,
-    ) {
-        let side = self.side(role);
-        let Some(round) = side.round.take() else { return };
-        round.close(role, &mut side.servers, settings);
-        let silent = round.is_silent(role);
-        side.silent_since = if silent {
-            side.silent_since.or(Some(round.opened))
-        } else {
-            None
+    fn close(&mut self, now: Time, vantage: &Arc<str>, role: Role, cx: Context, told: &mut Told) {
+        let keep = cx.settings.held_within();
+        self.forget_views(|view| view.asked + keep < now, told);
+        let Some(sight) = self.sight(now, vantage, cx) else {
+            return;
         };
-        side.silent_rounds = if silent {
-            side.silent_rounds.saturating_add(1)
-        } else {
-            0
+        let Some(view) = self.views.get_mut(vantage) else {
+            return;
         };
-        side.evidence = side.evidence.or(round.first_failure);
-
+        if !view.close(role, sight) {
+            return;
+        }
+        if let Some(since) = view.deaf_since(sight) {
+            told.deaf.push((vantage.clone(), since));
+        }
         let was_unknown = self.state == State::Unknown;
-        let (authorities, _, level) = self.judge(now, settings, sight);
-        self.fall(level, authorities, now, settings, out);
-        let (authorities, resolvers, level) = self.judge(now, settings, sight);
+        let counts = self.counts(now, cx);
+        self.fall(counts, now, cx, told);
+        let counts = self.counts(now, cx);
         if !was_unknown || self.state == State::Unknown {
-            self.rise(level, authorities, resolvers, now, settings, out);
+            self.rise(counts, now, cx, told);
         }
-        if self.state == State::Ok && round.first_failure.is_none() {
-            self.side(role).evidence = None;
+        if role == Role::Resolver {
+            self.single_out(now, vantage, counts, cx, told);
         }
     }
 
-    fn judge(&self, now: Time, settings: &DnsSettings, sight: Sight) -> (Authorities, Resolvers, Level) {
-        let (authorities, resolvers) = self.counts(now, settings);
-        let level = match level(authorities, resolvers, settings) {
-            // A round in which no server answers says nothing about some of them, and one such round
-            // does not tell whose fault it is.
-            level if self.authorities.silent_rounds > 0 => match level {
-                Level::Out(_) if self.authorities.silent_rounds < settings.rounds() => Level::Undecided,
-                Level::Out(_) if self.is_blind(authorities, sight) => Level::Blind,
-                Level::Out(finding) => Level::Out(finding),
-                _ => Level::Undecided,
+    /// Resolvers that fail for this name though its servers and most other resolvers do not.
+    fn single_out(&self, now: Time, vantage: &Arc<str>, counts: Counts, cx: Context, told: &mut Told) {
+        let (Some(view), Some(sight)) = (self.views.get(vantage), self.sight(now, vantage, cx)) else {
+            return;
+        };
+        let serves = counts.falls.is_none_or(|servers| servers.not_down > 0);
+        let alone = serves && counts.resolvers.agree() && counts.resolvers.good > 0;
+        for (addr, server) in &view.resolvers.servers {
+            let missing = matches!(server.last, super::server::Report::Missing { nxdomain: false });
+            let fails = alone && view.fails(addr, server, sight) && (self.had_record || !missing);
+            let since = server.bad_since.filter(|_| fails);
+            told.resolvers.push((vantage.clone(), *addr, since));
+        }
+    }
+
+    fn sight<'a>(&self, now: Time, vantage: &str, cx: Context<'a>) -> Option<Sight<'a>> {
+        Some(Sight {
+            vantage: cx.vantages.get(vantage)?,
+            now,
+            settings: cx.settings,
+            quiet: self.quiet_until.is_some_and(|until| now < until),
+            had_record: self.had_record,
+        })
+    }
+
+    /// Every view, with what it takes to read it.
+    fn sights<'a>(&'a self, now: Time, cx: Context<'a>) -> impl Iterator<Item = (&'a View, Sight<'a>)> {
+        let views = self.views.iter();
+        views.filter_map(move |(vantage, view)| Some((view, self.sight(now, vantage, cx)?)))
+    }
+
+    fn counts(&self, now: Time, cx: Context) -> Counts {
+        let (mut falls, mut lost) = (Vec::new(), Vec::new());
+        let (mut down_since, mut failed_since) = (None, None);
+        for (view, sight) in self.sights(now, cx) {
+            failed_since = failed_since.max(view.resolvers_failed_since(sight));
+            match view.authorities(sight) {
+                Some(counts) => {
+                    down_since = down_since.max(view.down_since(sight));
+                    falls.push(counts);
+                }
+                None => lost.extend(view.word.map(|word| (word, view.good_at()))),
+            }
+        }
+        let sighted = falls.iter().any(|counts| counts.eligible > 0);
+        let mut rises = falls.clone();
+        if sighted {
+            let since = now - cx.settings.vantage_word();
+            rises.extend(
+                lost.iter()
+                    .filter(|(word, _)| word.at >= since)
+                    .map(|(word, _)| word.authorities),
+            );
+            let witness = |good: &Option<Time>| down_since.is_some() && *good >= down_since;
+            falls.extend(
+                lost.iter()
+                    .filter(|(_, good)| witness(good))
+                    .map(|(word, _)| word.authorities),
+            );
+        }
+        for views in [&mut falls, &mut rises] {
+            views.retain(|counts| counts.eligible > 0);
+        }
+        let mut resolvers = Resolvers::default();
+        for (view, sight) in self.sights(now, cx) {
+            view.add_resolvers(sight, failed_since, &mut resolvers);
+        }
+        let falls = upper_median(falls, Authorities::h_down);
+        // Servers that were seen before and are seen from nowhere now: nothing can be said in their stead.
+        let unseen = falls.is_none() && self.views.values().any(|view| view.good_at().is_some());
+        Counts {
+            falls,
+            rises: upper_median(rises, Authorities::h_up),
+            resolvers,
+            level: if unseen {
+                Level::Blind
+            } else {
+                level(falls, resolvers, self.had_record, cx.settings)
             },
-            level => level,
-        };
-        (authorities, resolvers, level)
+        }
     }
 
-    fn counts(&self, now: Time, settings: &DnsSettings) -> (Authorities, Resolvers) {
-        let quiet = self.quiet_until.is_some_and(|until| now < until);
-        (
-            Authorities::count(&self.authorities.servers, now, settings),
-            Resolvers::count(&self.resolvers.servers, quiet, self.had_record, settings),
-        )
-    }
-
-    /// True if all authorities are silent, and so has been everything else since they fell silent: then the
-    /// fault is as well our own. With nothing to compare (one name, no resolver) the silence counts as theirs.
-    fn is_blind(&self, authorities: Authorities, sight: Sight) -> bool {
-        let all_silent = authorities.eligible > 0 && authorities.silent == authorities.eligible;
-        let comparable = sight.others || !self.resolvers.servers.is_empty();
-        let heard = match (sight.heard, self.authorities.silent_since) {
-            (Some(heard), Some(since)) => heard >= since,
-            (heard, None) => heard.is_some(),
-            (None, Some(_)) => false,
-        };
-        all_silent && comparable && !heard
-    }
-
-    fn fall(
-        &mut self,
-        level: Level,
-        counts: Authorities,
-        now: Time,
-        settings: &DnsSettings,
-        out: &mut Vec<Transition>,
-    ) {
+    fn fall(&mut self, counts: Counts, now: Time, cx: Context, told: &mut Told) {
         use State::{Degraded, Ok, Out, Partial, Recovering, Unknown};
-        let to = match (self.state, level) {
+        let settings = cx.settings;
+        let to = match (self.state, counts.level) {
             (_, Level::Blind) => Some((Unknown, Finding::VantageOffline)),
             (Unknown | Ok | Partial | Degraded | Recovering, Level::Out(finding)) => Some((Out, finding)),
             (Unknown | Ok | Partial, Level::Degraded(finding)) => Some((Degraded, finding)),
             (Unknown | Ok, Level::Partial(finding)) => Some((Partial, finding)),
-            (Out, Level::Fine | Level::Partial(_) | Level::Degraded(_))
-                if counts.h_up() >= settings.recovering_from =>
-            {
+            (Out, Level::Fine | Level::Partial(_) | Level::Degraded(_)) if self.is_back(counts, settings) => {
                 self.quiet_until = Some(now + settings.servfail_quiet());
-                let whole = counts.up == counts.eligible;
+                let whole = counts.rises.is_none_or(|servers| servers.up == servers.eligible);
                 Some((
                     Recovering,
                     if whole {
@@ -232,91 +298,81 @@ impl Name {
             _ => None,
         };
         if let Some((to, finding)) = to {
-            self.go(to, finding, now, settings, out);
+            self.go(to, finding, now, counts, cx, told);
         }
-        if level == Level::Blind {
-            self.start_anew();
+        if counts.level == Level::Blind {
+            self.views.values_mut().for_each(View::start_anew);
+        }
+    }
+
+    /// Half of the servers answer again; where none is known, a resolver does.
+    fn is_back(&self, counts: Counts, settings: &DnsSettings) -> bool {
+        match counts.falls {
+            Some(_) => counts.h_up() >= settings.recovering_from,
+            None => counts.resolvers.up > 0,
         }
     }
 
     /// Starts, keeps or drops the hold of a rise. From Unknown there is none.
-    fn rise(
-        &mut self,
-        level: Level,
-        authorities: Authorities,
-        resolvers: Resolvers,
-        now: Time,
-        settings: &DnsSettings,
-        out: &mut Vec<Transition>,
-    ) {
+    fn rise(&mut self, counts: Counts, now: Time, cx: Context, told: &mut Told) {
         use State::{Degraded, Ok, Partial, Recovering, Unknown};
+        let settings = cx.settings;
         let needed = if self.state == Partial {
             1.0
         } else {
             settings.ok_from
         };
-        let known = authorities.eligible > 0 || resolvers.up > 0;
-        let fine = level == Level::Fine && authorities.h_up() >= needed && resolvers.agree() && known;
-        let to = match (self.state, level) {
+        let up = match counts.falls {
+            Some(_) => counts.h_up() >= needed,
+            None => counts.resolvers.up > 0,
+        };
+        let fine = counts.level == Level::Fine && up && counts.resolvers.agree();
+        let to = match (self.state, counts.level) {
             (Unknown | Partial | Degraded | Recovering, _) if fine => Some(Ok),
-            (Degraded | Recovering, Level::Partial(_)) if authorities.h_up() >= settings.degraded_below => {
+            (Degraded | Recovering, Level::Partial(_)) if counts.h_up() >= settings.degraded_below => {
                 Some(Partial)
             }
             (Recovering, Level::Degraded(_)) => Some(Degraded),
             _ => None,
         };
         match to {
-            Some(to) if self.state == Unknown => self.go(to, Finding::None, now, settings, out),
+            Some(to) if self.state == Unknown => self.go(to, Finding::None, now, counts, cx, told),
             Some(to) if self.rise.is_some_and(|(waiting, _)| waiting == to) => {}
             to => self.rise = to.map(|to| (to, now)),
         }
     }
 
-    /// What was seen while blind counts for nothing afterwards; who was healthy before still does.
-    fn start_anew(&mut self) {
-        for side in [&mut self.authorities, &mut self.resolvers] {
-            side.servers.values_mut().for_each(Server::start_anew);
-            side.evidence = None;
-        }
+    /// The first failing answer behind a finding.
+    fn evidence(&mut self, to: State, finding: Finding, counts: Counts) -> Option<Time> {
+        let authorities = counts.falls.and_then(|servers| servers.failing_at);
+        let resolvers = counts.resolvers.failing_at;
+        let failing = match finding {
+            Finding::AuthorityUnreachable | Finding::AuthorityPartial | Finding::DelegationBroken => {
+                authorities.or(resolvers)
+            }
+            Finding::None => authorities,
+            _ => resolvers.or(authorities),
+        };
+        let first = earlier(self.episode, failing);
+        self.episode = first.filter(|_| !matches!(to, State::Ok | State::Unknown));
+        first
     }
 
-    fn evidence(&self) -> Option<Time> {
-        [self.authorities.evidence, self.resolvers.evidence]
-            .into_iter()
-            .flatten()
-            .min()
-    }
-
-    /// What is still wrong, for a rise that ends in between.
-    fn finding(&self, now: Time, settings: &DnsSettings) -> Finding {
-        let (authorities, resolvers) = self.counts(now, settings);
-        match level(authorities, resolvers, settings) {
-            Level::Partial(finding) | Level::Degraded(finding) | Level::Out(finding) => finding,
-            Level::Fine | Level::Blind | Level::Undecided => Finding::None,
-        }
-    }
-
-    fn go(
-        &mut self,
-        to: State,
-        finding: Finding,
-        at: Time,
-        settings: &DnsSettings,
-        out: &mut Vec<Transition>,
-    ) {
+    fn go(&mut self, to: State, finding: Finding, at: Time, counts: Counts, cx: Context, told: &mut Told) {
         if to == self.state {
             return;
         }
         self.rise = None;
-        let (authorities, resolvers) = self.counts(at, settings);
-        out.push(Transition {
+        let first_evidence = self.evidence(to, finding, counts);
+        let servers = counts.falls.unwrap_or_default();
+        told.steps.push(Transition {
             subject: Subject::Name {
                 name: self.name.to_string(),
             },
             from: self.state,
             to,
             at,
-            first_evidence_at: self.evidence().unwrap_or(at).min(at),
+            first_evidence_at: first_evidence.unwrap_or(at).min(at),
             visibility: None,
             peers_seen: None,
             peers_lost: None,
@@ -325,16 +381,51 @@ impl Name {
             baseline: None,
             cover: None,
             finding: Some(finding),
-            servers_ok: Some(authorities.not_down),
-            servers_eligible: Some(authorities.eligible),
-            resolvers_ok: Some(resolvers.good),
-            resolvers_eligible: Some(resolvers.voting),
+            servers_ok: Some(servers.not_down),
+            servers_eligible: Some(servers.eligible),
+            resolvers_ok: Some(counts.resolvers.good),
+            resolvers_eligible: Some(counts.resolvers.voting),
             watched: true,
             beacon: false,
             healed: false,
             evidence: None,
-            dns: None,
+            dns: Some(Box::new(self.seen(to, at, cx))),
         });
         self.state = to;
+    }
+
+    /// What each vantage and each cache says.
+    fn seen(&self, to: State, now: Time, cx: Context) -> NameEvidence {
+        let (mut vantages, mut caches) = (Vec::new(), Vec::new());
+        for (vantage, view) in &self.views {
+            let Some(sight) = self.sight(now, vantage, cx) else {
+                continue;
+            };
+            let sees = view.authorities(sight);
+            let counts = sees
+                .or(view.word.map(|word| word.authorities))
+                .unwrap_or_default();
+            vantages.push(VantageView {
+                vantage: vantage.to_string(),
+                sighted: sees.is_some(),
+                servers_ok: counts.not_down,
+                servers_eligible: counts.eligible,
+            });
+            caches.extend(view.resolvers.servers.iter().map(|(resolver, server)| CacheView {
+                vantage: vantage.to_string(),
+                resolver: *resolver,
+                good: server.last == super::server::Report::Good,
+                stale: server.stale_rounds > 0,
+                until: server.until(),
+            }));
+        }
+        let failing = !matches!(to, State::Ok | State::Unknown);
+        let masked_until = caches.iter().filter_map(|cache| cache.until).max();
+        caches.truncate(MAX_CACHES);
+        NameEvidence {
+            masked_until: masked_until.filter(|_| failing),
+            vantages,
+            caches,
+        }
     }
 }

@@ -11,13 +11,12 @@ use netfault_model::{Probe, Role, Time};
 
 use super::server::{Answer, Report, Server, report};
 use super::settings::DnsSettings;
+use super::vantage::family;
 
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub(super) struct Round {
     pub opened: Time,
     pub due: Time,
-    /// The earliest failing answer, by its own time.
-    pub first_failure: Option<Time>,
     answers: BTreeMap<SocketAddr, BTreeMap<String, Answer>>,
     /// A question was answered for the first time: who else will answer is not known yet.
     grew: bool,
@@ -28,7 +27,6 @@ impl Round {
         Round {
             opened: now,
             due: now + settings.round_grace(),
-            first_failure: None,
             answers: BTreeMap::new(),
             grew: false,
         }
@@ -44,10 +42,6 @@ impl Round {
     pub fn take(&mut self, probe: &Probe, is_new: bool) {
         self.grew |= is_new;
         let answer = Answer::from(probe);
-        let alone = BTreeMap::from([(probe.qtype.clone(), answer)]);
-        if failed(report(probe.role, &alone)) {
-            self.first_failure = Some(self.first_failure.map_or(probe.at, |at| at.min(probe.at)));
-        }
         self.answers
             .entry(probe.server)
             .or_default()
@@ -68,25 +62,19 @@ impl Round {
             })
     }
 
-    /// Books the round with its servers, and drops those that nobody asks any more.
-    pub fn close(&self, role: Role, servers: &mut BTreeMap<SocketAddr, Server>, settings: &DnsSettings) {
-        servers.retain(|_, server| self.opened <= server.asked + settings.forget());
-        for (addr, answers) in &self.answers {
-            if let Some(server) = servers.get_mut(addr) {
-                server.book(self.opened, report(role, answers), settings);
-            }
-        }
+    pub fn answers(&self) -> impl Iterator<Item = (&SocketAddr, &BTreeMap<String, Answer>)> {
+        self.answers.iter()
     }
 
-    /// True if nobody at all was heard in this round.
-    pub fn is_silent(&self, role: Role) -> bool {
-        self.answers
-            .values()
-            .all(|answers| report(role, answers) == Report::Silent)
+    /// Whether servers of this family were asked, and whether nobody at all of them was heard.
+    pub fn silence(&self, of: usize) -> Option<bool> {
+        let mut reports = self
+            .answers
+            .iter()
+            .filter(|(server, _)| family(server) == of)
+            .map(|(_, answers)| report(Role::Authority, answers))
+            .peekable();
+        reports.peek()?;
+        Some(reports.all(|report| report == Report::Silent))
     }
-}
-
-/// A single answer of NODATA is no failure: most names have no AAAA.
-fn failed(report: Report) -> bool {
-    !matches!(report, Report::Good | Report::Missing { nxdomain: false })
 }

@@ -32,6 +32,13 @@ pub struct DnsSettings {
     pub stale_s: u64,
     /// SERVFAIL this soon after a recovery is the resolver's failure cache (RFC 9520), not news. Default 300.
     pub servfail_quiet_s: u64,
+    /// How long the last word of a vantage that went silent still counts against a rise. Default 3600: a recovery
+    /// that only the vantages see that are left is believed after that. Against a fall it counts `held_within_s`.
+    pub vantage_word_s: u64,
+    /// Entries into an outage within `flap_within_s` that make a name flapping. Default 3.
+    pub flap_entries: u32,
+    /// Default 1800.
+    pub flap_within_s: u64,
 }
 
 impl Default for DnsSettings {
@@ -48,6 +55,9 @@ impl Default for DnsSettings {
             forget_s: 120,
             stale_s: 180,
             servfail_quiet_s: 300,
+            vantage_word_s: 3600,
+            flap_entries: 3,
+            flap_within_s: 1800,
         }
     }
 }
@@ -79,6 +89,14 @@ impl DnsSettings {
 
     pub(super) fn stale(&self) -> Duration {
         Duration::from_secs(self.stale_s)
+    }
+
+    pub(super) fn vantage_word(&self) -> Duration {
+        Duration::from_secs(self.vantage_word_s)
+    }
+
+    pub(super) fn flap_within(&self) -> Duration {
+        Duration::from_secs(self.flap_within_s)
     }
 
     pub(super) fn servfail_quiet(&self) -> Duration {
