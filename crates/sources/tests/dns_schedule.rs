@@ -1,6 +1,7 @@
 //! The schedule against real and silent servers, with intervals of a fraction of a second.
 
 mod dns_lab;
+mod dns_walk_world;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use dns_lab::*;
+use dns_walk_world::World;
 use netfault_model::{Gap, GapSource, Input, Outcome, Probe, Role, Time};
 use netfault_sources::dns::schedule::{Clock, Counters, NamePlan, Plan, run};
 use tokio::net::UdpSocket;
@@ -137,40 +139,33 @@ async fn every_server_is_asked_in_every_round() {
 }
 
 #[tokio::test]
-async fn authorities_are_found_through_the_resolver_and_kept_while_it_fails() {
-    if !has(&["nsd", "unbound"], "authorities_are_found_through_the_resolver") {
+async fn authorities_are_found_by_a_walk_and_kept_while_it_fails() {
+    if !has(&["nsd"], "authorities_are_found_by_a_walk") {
         return;
     }
-    let server = nsd(free_port(), &zone("")).await;
-    let recursive = unbound(free_port(), server.addr, OPEN).await;
+    let mut world = World::new().await;
     let plan = Plan {
-        authority_port: server.addr.port(),
+        hints: Arc::new(world.hints()),
         refresh: Duration::from_millis(300),
-        ..quick(vec![plan_of("www.example.com", &[], &[recursive.addr])])
+        ..quick(vec![plan_of("www.outside.example", &[], &[])])
     };
     let mut running = start(plan);
-    let authority = |probe: &Probe| probe.role == Role::Authority;
-    let (probes, _) = running
-        .until(|probes, _| probes.iter().filter(|p| authority(p)).count() >= 3)
-        .await;
-    let seen: BTreeSet<SocketAddr> = probes
-        .iter()
-        .filter(|p| authority(p))
-        .map(|probe| probe.server)
-        .collect();
-    assert_eq!(seen, BTreeSet::from([server.addr]));
-    drop(recursive);
-    let gone = |probe: &Probe| probe.role == Role::Resolver && probe.outcome == Outcome::ConnRefused;
-    running.until(|probes, _| probes.iter().any(gone)).await;
-    let (probes, _) = running
-        .until(|probes, _| probes.iter().filter(|p| authority(p)).count() >= 10)
-        .await;
+    let (probes, _) = running.until(|probes, _| probes.len() >= 10).await;
+    let seen: BTreeSet<SocketAddr> = probes.iter().map(|probe| probe.server).collect();
+    assert_eq!(
+        seen,
+        BTreeSet::from([world.at("127.0.1.1"), world.at("127.0.2.1")])
+    );
     assert!(
         probes
             .iter()
-            .filter(|p| authority(p))
-            .all(|probe| probe.outcome == Outcome::Ok)
+            .all(|p| (p.qname.as_str(), p.outcome) == ("outside.example", Outcome::Ok))
     );
+
+    // Without the root there is no way to the name, and its servers are asked all the same.
+    world.daemons.remove(0);
+    let (probes, _) = running.until(|probes, _| probes.len() >= 30).await;
+    assert!(probes.iter().all(|probe| probe.outcome == Outcome::Ok));
     let counters = running.stop().await;
     assert!(
         counters.refreshed >= 1 && counters.refresh_failed >= 1,

@@ -245,21 +245,6 @@ async fn the_check_of_a_name() {
     let gone = check("gone.example.com", &options).await.unwrap();
     assert_eq!((gone.verdict, gone.verdict.exit_code()), (Verdict::Out, 2));
 
-    // With no authorities given they are looked for: the zone names 127.0.0.1, where the port is ours to say.
-    let found = CheckOptions {
-        authorities: vec![],
-        authority_port: first.addr.port(),
-        ..options.clone()
-    };
-    let report = check("www.example.com", &found).await.unwrap();
-    assert_eq!(report.verdict, Verdict::Ok);
-    assert!(
-        report
-            .probes
-            .iter()
-            .any(|probe| probe.role == Role::Authority && probe.server == first.addr)
-    );
-
     let dead = first.addr;
     drop(first);
     until(&authority(dead, "example.com"), Outcome::ConnRefused).await;

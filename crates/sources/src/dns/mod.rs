@@ -8,18 +8,16 @@
 //! * [`asking`] what to send next, until there is an outcome
 //! * [`probe`] puts one question to one address over UDP, and TCP where truncated
 //! * [`udp`] the engine under it: a few shared sockets for thousands of questions
-//! * [`delegation`] which servers have authority for a name, asked of a resolver
+//! * [`walk`] from the root down to a name: which servers have authority for it, and what is wrong with its delegation
 //! * [`schedule`] every name's servers, round after round
 //! * [`check`] one name, once, now: `netfault dns check`
 //! * [`resolv_conf`] the resolvers of this host
 //!
-//! Absent on purpose: validation of signatures, caching, following of referrals, and any resolver that
-//! chooses among servers. What a verdict over several probes is, the engine decides.
+//! Absent on purpose: validation of signatures, caching, and any resolver that chooses among servers. What a verdict over several probes is, the engine decides.
 
 mod asking;
 pub mod bogon;
 pub mod check;
-pub mod delegation;
 pub mod outcome;
 pub mod probe;
 pub mod resolv_conf;

@@ -65,7 +65,7 @@ impl Drop for Daemon {
 }
 
 impl Daemon {
-    fn start(program: &str, args: &[&str], config: &str, dir: TempDir, addr: SocketAddr) -> Daemon {
+    pub fn start(program: &str, args: &[&str], config: &str, dir: TempDir, addr: SocketAddr) -> Daemon {
         let conf = dir.path().join("server.conf");
         std::fs::write(&conf, config).unwrap();
         let log = File::create(dir.path().join("stderr")).unwrap();
@@ -82,7 +82,7 @@ impl Daemon {
     }
 
     /// Waits until it answers anything at all.
-    async fn ready(mut self) -> Daemon {
+    pub async fn ready(mut self) -> Daemon {
         let start = Instant::now();
         loop {
             let question = Question {

@@ -15,20 +15,22 @@ use netfault_model::{Finding, Outcome, Role, Transport};
 use serde::{Deserialize, Serialize};
 
 use super::probe::{AUTHORITY_TIMEOUT, Question, RESOLVER_TIMEOUT, Reply, ask};
+use super::resolv_conf;
+use super::walk::{self, End, Hints, Limits, Walk, WalkFinding};
 use super::wire::{BadName, parse_name, plain_name, rcode_name};
-use super::{delegation, resolv_conf};
 
 /// Whom to ask.
 #[derive(Clone, Debug)]
 pub struct CheckOptions {
-    /// Empty: those of `/etc/resolv.conf`, unless `authorities` are given.
+    /// Empty: those of `/etc/resolv.conf`, unless `authorities` or `hints` are given: they know nothing of another root.
     pub resolvers: Vec<SocketAddr>,
-    /// Empty: found through the resolvers.
+    /// Empty: found by a walk from the root.
     pub authorities: Vec<SocketAddr>,
+    /// Where that walk begins; `None`: at the root of the Internet.
+    pub hints: Option<Hints>,
+    pub limits: Limits,
     pub authority_timeout: Duration,
     pub resolver_timeout: Duration,
-    /// Port of authorities that are found. 53 but in laboratories.
-    pub authority_port: u16,
     /// The name is meant to have private addresses.
     pub private_ok: bool,
 }
@@ -40,7 +42,8 @@ impl Default for CheckOptions {
             authorities: Vec::new(),
             authority_timeout: AUTHORITY_TIMEOUT,
             resolver_timeout: RESOLVER_TIMEOUT,
-            authority_port: 53,
+            hints: None,
+            limits: Limits::default(),
             private_ok: false,
         }
     }
@@ -86,6 +89,10 @@ pub struct CheckReport {
     pub finding: Finding,
     /// Apex of the zone that the name is in, where known.
     pub zone: Option<String>,
+    /// How the walk to the name ended; `None` if authorities were given.
+    pub walk: Option<End>,
+    /// What is wrong with the delegation, as far as the walk saw it.
+    pub findings: Vec<WalkFinding>,
     /// Authorities first, then resolvers, each in the order asked.
     pub probes: Vec<CheckProbe>,
 }
@@ -120,22 +127,16 @@ pub struct ExtendedError {
 /// Asks every server of `name` and says how it is.
 pub async fn check(name: &str, options: &CheckOptions) -> Result<CheckReport, BadName> {
     let name = parse_name(name)?;
+    let is_elsewhere = !options.authorities.is_empty() || options.hints.is_some();
     let resolvers = match &options.resolvers {
-        given if given.is_empty() && options.authorities.is_empty() => resolv_conf::of_this_host(),
+        given if given.is_empty() && !is_elsewhere => resolv_conf::of_this_host(),
         given => given.clone(),
     };
-    let mut zone = None;
+    let walk = walk_to(&name, options).await;
+    let found = walk.as_ref().and_then(Walk::authorities);
+    let zone = found.as_ref().map(|found| found.zone.clone());
     let mut authorities: BTreeSet<SocketAddr> = options.authorities.iter().copied().collect();
-    if authorities.is_empty() {
-        let timeout = options.resolver_timeout;
-        match delegation::find(&name, &resolvers, options.authority_port, timeout).await {
-            Ok(delegation) => {
-                zone = Some(delegation.zone);
-                authorities = delegation.servers;
-            }
-            Err(error) => tracing::warn!(%error, "authorities not found: resolvers only"),
-        }
-    }
+    authorities.extend(found.map(|found| found.servers).unwrap_or_default());
     let (authorities, resolvers) = tokio::join!(
         join_all(
             authorities
@@ -150,15 +151,33 @@ pub async fn check(name: &str, options: &CheckOptions) -> Result<CheckReport, Ba
     );
     let mut servers: Vec<Asked> = authorities.into_iter().chain(resolvers).collect();
     verdict::vouch(&mut servers);
-    let (verdict, finding) = verdict::judge(&servers, !options.authorities.is_empty());
+    let (verdict, finding) = verdict::judge(&servers, walk.as_ref());
     let zone = zone.or_else(|| servers.iter().find_map(Asked::zone));
     Ok(CheckReport {
         name: plain_name(&name),
         verdict,
         finding,
         zone: zone.as_ref().map(plain_name),
+        walk: walk.as_ref().map(|walk| walk.end.clone()),
+        findings: walk.map(|walk| walk.findings).unwrap_or_default(),
         probes: servers.into_iter().flat_map(Asked::into_probes).collect(),
     })
+}
+
+/// Only if no authorities are given.
+async fn walk_to(name: &Name, options: &CheckOptions) -> Option<Walk> {
+    if !options.authorities.is_empty() {
+        return None;
+    }
+    let built_in;
+    let hints = match &options.hints {
+        Some(hints) => hints,
+        None => {
+            built_in = Hints::built_in();
+            &built_in
+        }
+    };
+    Some(walk::run(name, hints, &options.limits).await)
 }
 
 /// One server and all that it was asked.

@@ -11,6 +11,7 @@
 //! | all healthy | all bogus, all missing | out |
 //! | all healthy | some fail | degraded, resolver fault |
 //! | all healthy | all good, or none asked | ok |
+//! | any, and the walk finds no way to the name | all good / else | degraded / out, delegation broken, authority unreachable or record missing |
 //! | none known | all good / all SERVFAIL, bogus or missing / some good / else | ok / out / degraded / unknown |
 
 use std::collections::BTreeSet;
@@ -21,6 +22,7 @@ use netfault_model::{Finding, Outcome, Role};
 
 use super::{Asked, Verdict};
 use crate::dns::bogon::is_bogon;
+use crate::dns::walk::{End, Walk};
 
 /// What one server said, over all its questions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +59,8 @@ pub(super) fn vouch(servers: &mut [Asked]) {
     }
 }
 
-pub(super) fn judge(servers: &[Asked], authorities_given: bool) -> (Verdict, Finding) {
+/// `walk`: how the authorities were found; `None` if they were given.
+pub(super) fn judge(servers: &[Asked], walk: Option<&Walk>) -> (Verdict, Finding) {
     let voices = |role| -> Vec<Voice> {
         servers
             .iter()
@@ -70,12 +73,32 @@ pub(super) fn judge(servers: &[Asked], authorities_given: bool) -> (Verdict, Fin
         .filter(|server| server.role == Role::Authority)
         .filter(|s| denies(s))
         .count();
-    decide(
-        &voices(Role::Authority),
-        missing,
-        &voices(Role::Resolver),
-        authorities_given,
-    )
+    let (authorities, resolvers) = (voices(Role::Authority), voices(Role::Resolver));
+    let said = decide(&authorities, missing, &resolvers, walk.is_none());
+    match walk {
+        Some(walk) => with_walk(said, &resolvers, walk.verdict, &walk.end),
+        None => said,
+    }
+}
+
+/// A name to which there is no way is out, whatever the servers on the way there say: of an alias they know only that it is one.
+/// Where all resolvers are good all the same, their caches still hide it, or they know another root.
+fn with_walk(
+    said: (Verdict, Finding),
+    resolvers: &[Voice],
+    walked: Verdict,
+    end: &End,
+) -> (Verdict, Finding) {
+    if walked != Verdict::Out || said.0 == Verdict::Out {
+        return said;
+    }
+    let finding = match end {
+        End::Nxdomain { .. } => Finding::RecordMissing,
+        End::NoServer { .. } => Finding::AuthorityUnreachable,
+        _ => Finding::DelegationBroken,
+    };
+    let masked = !resolvers.is_empty() && resolvers.iter().all(|voice| *voice == Voice::Good);
+    (if masked { Verdict::Degraded } else { Verdict::Out }, finding)
 }
 
 /// An authority with authority, whatever it says of the record, is good.

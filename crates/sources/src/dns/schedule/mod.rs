@@ -29,6 +29,7 @@ use netfault_model::{Input, Time};
 use tokio::sync::{mpsc, watch};
 
 use super::probe::{AUTHORITY_TIMEOUT, RESOLVER_TIMEOUT};
+use super::walk::{Hints, Limits};
 use round::Scheduler;
 
 /// What time it is: the wall clock in the service, anything in a test.
@@ -38,7 +39,7 @@ pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
 #[derive(Clone, Debug)]
 pub struct NamePlan {
     pub name: Name,
-    /// Addresses of its authoritative servers. Empty: found through the resolvers, again every `refresh`.
+    /// Addresses of its authoritative servers. Empty: found by a walk from the root, again every `refresh`.
     pub authorities: BTreeSet<SocketAddr>,
     /// Resolvers that are asked for its A and AAAA. Empty: only authorities are asked.
     pub resolvers: Vec<SocketAddr>,
@@ -62,10 +63,11 @@ pub struct Plan {
     pub resolver_per_second: f64,
     pub authority_timeout: Duration,
     pub resolver_timeout: Duration,
-    /// How often automatic authorities are looked up again. Default 600 s.
+    /// How often there is a new walk to automatic authorities. Default 600 s.
     pub refresh: Duration,
-    /// Port of automatic authorities. 53 but in laboratories.
-    pub authority_port: u16,
+    /// Where these walks begin. Default: at the root of the Internet.
+    pub hints: Arc<Hints>,
+    pub limits: Limits,
 }
 
 impl Plan {
@@ -80,7 +82,8 @@ impl Plan {
             authority_timeout: AUTHORITY_TIMEOUT,
             resolver_timeout: RESOLVER_TIMEOUT,
             refresh: Duration::from_secs(600),
-            authority_port: 53,
+            hints: Arc::new(Hints::built_in()),
+            limits: Limits::default(),
         }
     }
 }
@@ -94,7 +97,7 @@ pub struct Counters {
     pub mismatched: u64,
     /// Questions that were not asked, for any reason; each is in a `Gap`, too.
     pub skipped: u64,
-    /// Delegations looked up, and those that failed (the known servers are kept then).
+    /// Walks that came to the zone, and those that did not (the known servers are kept then).
     pub refreshed: u64,
     pub refresh_failed: u64,
 }

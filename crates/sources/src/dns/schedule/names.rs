@@ -7,8 +7,8 @@ use hickory_proto::rr::{Name, RecordType};
 use netfault_model::{Outcome, Role};
 
 use super::NamePlan;
-use crate::dns::delegation::Delegation;
 use crate::dns::probe::Reply;
+use crate::dns::walk::Authorities;
 use crate::dns::wire::plain_name;
 
 /// Who is asked, about which name.
@@ -26,7 +26,7 @@ pub(super) struct Watched {
     pub label: String,
     /// Apex of the zone that the name is in, once known: there a SOA is found.
     zone: Option<Name>,
-    /// Found through a resolver; kept while that fails.
+    /// Found by a walk; kept while that fails.
     found: BTreeSet<SocketAddr>,
     /// Servers with an unanswered question: one in flight per (name, server).
     busy: BTreeMap<(Role, SocketAddr), ()>,
@@ -47,7 +47,7 @@ impl Watched {
 
     /// True if its authorities have to be looked up.
     pub fn is_automatic(&self) -> bool {
-        self.plan.authorities.is_empty() && !self.plan.resolvers.is_empty()
+        self.plan.authorities.is_empty()
     }
 
     pub fn has_servers(&self) -> bool {
@@ -90,9 +90,9 @@ impl Watched {
         }
     }
 
-    pub fn adopt(&mut self, delegation: Delegation) {
-        self.zone = Some(delegation.zone);
-        self.found = delegation.servers;
+    pub fn adopt(&mut self, found: Authorities) {
+        self.zone = Some(found.zone);
+        self.found = found.servers;
     }
 
     /// An authority that denies the SOA names the zone in the same breath (RFC 2308 §3).

@@ -15,14 +15,17 @@ use super::jobs::{Job, Jobs};
 use super::limit::Limiter;
 use super::names::{Target, Watched};
 use super::phase;
-use super::{Clock, Counters, NamePlan, Plan};
-use crate::dns::delegation::{self, Delegation, NoDelegation};
+use super::{Clock, Counters, Plan};
+use crate::dns::check::Verdict;
 use crate::dns::probe::{Question, Reply, ask};
+use crate::dns::walk::{self, Walk};
 
 /// Inputs that wait for the pipeline. Some seconds of the largest plan; what is beyond is dropped and counted.
 const MAX_BUFFERED: usize = 20_000;
-/// After a lookup that found nothing at all.
-const RETRY_LOOKUP: Duration = Duration::from_secs(30);
+/// After a walk that found nothing at all.
+const RETRY_WALK: Duration = Duration::from_secs(30);
+/// At the same time; a walk sends a few packets at a time, and takes seconds in an outage.
+const MAX_WALKS: usize = 16;
 
 /// Something in flight that has ended.
 pub(super) enum Done {
@@ -33,9 +36,9 @@ pub(super) enum Done {
         reply: Box<Reply>,
         at: Time,
     },
-    Found {
+    Walked {
         name: usize,
-        found: Result<Delegation, NoDelegation>,
+        walk: Box<Walk>,
     },
 }
 
@@ -49,6 +52,8 @@ pub(super) struct Scheduler {
     jobs: Jobs,
     limiter: Limiter,
     in_flight: FuturesUnordered<InFlight>,
+    /// Walks among these.
+    walks: usize,
     /// Servers that do not keep letter case.
     plain_case: BTreeSet<SocketAddr>,
     output: Vec<Input>,
@@ -82,6 +87,7 @@ impl Scheduler {
             jobs,
             limiter: Limiter::default(),
             in_flight: FuturesUnordered::new(),
+            walks: 0,
             plain_case: BTreeSet::new(),
             output: Vec::new(),
             skipped: BTreeMap::new(),
@@ -202,16 +208,15 @@ impl Scheduler {
     }
 
     fn refresh(&mut self, n: usize, now: Instant) {
-        if self.in_flight.len() >= self.plan.max_in_flight {
+        if self.in_flight.len() >= self.plan.max_in_flight || self.walks >= MAX_WALKS {
             return self.jobs.add(now + Duration::from_secs(1), Job::Refresh(n));
         }
-        let NamePlan { name, resolvers, .. } = self.names[n].plan.clone();
-        let (port, timeout) = (self.plan.authority_port, self.plan.resolver_timeout);
+        self.walks += 1;
+        let name = self.names[n].plan.name.clone();
+        let (hints, limits) = (self.plan.hints.clone(), self.plan.limits);
         self.in_flight.push(Box::pin(async move {
-            Done::Found {
-                name: n,
-                found: delegation::find(&name, &resolvers, port, timeout).await,
-            }
+            let walk = Box::new(walk::run(&name, &hints, &limits).await);
+            Done::Walked { name: n, walk }
         }));
     }
 
@@ -224,7 +229,7 @@ impl Scheduler {
                 reply,
                 at,
             } => self.asked(target, step, &question, *reply, at),
-            Done::Found { name, found } => self.found(name, found),
+            Done::Walked { name, walk } => self.walked(name, &walk),
         }
     }
 
@@ -256,23 +261,25 @@ impl Scheduler {
         }
     }
 
-    fn found(&mut self, n: usize, found: Result<Delegation, NoDelegation>) {
+    /// What was known before an outage is kept through it; what is found in the middle of one is better than nothing.
+    fn walked(&mut self, n: usize, walk: &Walk) {
+        self.walks -= 1;
         let name = &mut self.names[n];
-        let wait = match found {
-            Ok(delegation) => {
-                self.counters.refreshed += 1;
-                name.adopt(delegation);
-                self.plan.refresh
-            }
-            Err(error) => {
-                self.counters.refresh_failed += 1;
-                tracing::warn!(name = %name.label, %error, kept = name.has_servers(), "authorities not found");
-                if name.has_servers() {
-                    self.plan.refresh
-                } else {
-                    RETRY_LOOKUP
-                }
-            }
+        let is_whole = matches!(walk.verdict, Verdict::Ok | Verdict::Degraded);
+        let kept = name.has_servers();
+        if let Some(found) = walk.authorities().filter(|_| is_whole || !kept) {
+            name.adopt(found);
+        }
+        if is_whole {
+            self.counters.refreshed += 1;
+        } else {
+            self.counters.refresh_failed += 1;
+            tracing::warn!(name = %name.label, end = ?walk.end, kept, "the walk to the name failed");
+        }
+        let wait = if name.has_servers() {
+            self.plan.refresh
+        } else {
+            RETRY_WALK
         };
         self.jobs.add(Instant::now() + wait, Job::Refresh(n));
     }

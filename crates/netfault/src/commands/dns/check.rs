@@ -1,40 +1,41 @@
-//! `netfault dns`: ask DNS servers, once.
+//! `netfault dns check`: every server of a name, once.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use netfault_sources::dns::check::{CheckOptions, CheckReport, check};
+use netfault_sources::dns::walk::Limits;
 use serde::Serialize;
 
-use super::unwritable;
-use crate::cli::DnsCommand;
-use crate::config::parse_server;
+use super::super::unwritable;
+use super::{findings, hints, servers};
+use crate::cli::RootArgs;
 use crate::exit::{Failure, Result, sentence};
-use crate::render::{Column, Format, RowWriter, quiet_pipe};
+use crate::render::{Column, Format, RowWriter, Style, quiet_pipe};
 
-pub async fn dns(command: DnsCommand, format: Format) -> Result<ExitCode> {
-    let DnsCommand::Check {
-        name,
-        resolver,
-        authority,
-    } = command;
+pub async fn run(
+    name: &str,
+    resolvers: &[String],
+    authorities: &[String],
+    root: &RootArgs,
+    format: Format,
+) -> Result<ExitCode> {
     let options = CheckOptions {
-        resolvers: servers(&resolver)?,
-        authorities: servers(&authority)?,
+        resolvers: servers(resolvers)?,
+        authorities: servers(authorities)?,
+        hints: hints(root)?,
+        limits: Limits {
+            port: root.port,
+            ..Limits::default()
+        },
         ..CheckOptions::default()
     };
-    let report = check(&name, &options)
+    let report = check(name, &options)
         .await
         .map_err(|error| Failure::usage(sentence(&error)))?;
     quiet_pipe(print(&report, format)).map_err(unwritable)?;
     Ok(ExitCode::from(report.verdict.exit_code()))
-}
-
-fn servers(texts: &[String]) -> Result<Vec<SocketAddr>> {
-    texts
-        .iter()
-        .map(|text| parse_server(text).map_err(Failure::usage))
-        .collect()
 }
 
 /// One row of the table: JSON has the whole report instead.
@@ -52,7 +53,6 @@ struct Row<'a> {
 }
 
 fn print(report: &CheckReport, format: Format) -> std::io::Result<()> {
-    use std::io::Write;
     let mut out = std::io::stdout().lock();
     if matches!(format, Format::Json | Format::Ndjson) {
         return writeln!(out, "{}", serde_json::to_string(report)?);
@@ -95,7 +95,12 @@ fn print(report: &CheckReport, format: Format) -> std::io::Result<()> {
     }
     writer.finish()?;
     if format == Format::Table {
-        writeln!(out, "{} is {}", report.name, report.verdict.name())?;
+        let style = Style::stdout();
+        for line in findings(&report.findings, style) {
+            writeln!(out, "{line}")?;
+        }
+        let verdict = super::coloured(report.verdict, style);
+        writeln!(out, "{} is {verdict}", report.name)?;
     }
     Ok(())
 }

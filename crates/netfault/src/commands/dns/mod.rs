@@ -1,0 +1,83 @@
+//! `netfault dns`: ask DNS servers, once.
+
+mod check;
+mod tree;
+mod walk;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use netfault_model::State;
+use netfault_sources::dns::check::Verdict;
+use netfault_sources::dns::walk::findings::Level;
+use netfault_sources::dns::walk::{Hints, WalkFinding};
+
+use crate::cli::{DnsCommand, RootArgs};
+use crate::config::parse_server;
+use crate::exit::{Failure, Result};
+use crate::render::{Format, Style};
+
+pub async fn dns(command: DnsCommand, format: Format) -> Result<ExitCode> {
+    match command {
+        DnsCommand::Check {
+            name,
+            resolver,
+            authority,
+            root,
+        } => check::run(&name, &resolver, &authority, &root, format).await,
+        DnsCommand::Walk {
+            name,
+            every_server,
+            root,
+        } => walk::run(&name, every_server, &root, format).await,
+    }
+}
+
+fn servers(texts: &[String]) -> Result<Vec<SocketAddr>> {
+    texts
+        .iter()
+        .map(|text| parse_server(text).map_err(Failure::usage))
+        .collect()
+}
+
+/// The user's root; `None`: that of the Internet.
+fn hints(root: &RootArgs) -> Result<Option<Hints>> {
+    let Some(path) = &root.root_hints else {
+        return Ok(None);
+    };
+    let place = path.display();
+    let text = std::fs::read_to_string(path).map_err(|error| Failure::data(format!("{place}: {error}")))?;
+    let hints =
+        Hints::parse(&text).map_err(|bad| Failure::data(format!("{place}:{}: {}", bad.line, bad.why)))?;
+    Ok(Some(hints))
+}
+
+/// One line for each, faults first.
+fn findings(findings: &[WalkFinding], style: Style) -> Vec<String> {
+    let mut sorted: Vec<&WalkFinding> = findings.iter().collect();
+    sorted.sort_by_key(|finding| std::cmp::Reverse(finding.level));
+    sorted
+        .iter()
+        .map(|finding| {
+            let (state, level) = match finding.level {
+                Level::Fault => (State::Degraded, "fault"),
+                Level::Risk => (State::Unknown, "risk"),
+            };
+            let zone = match finding.zone.as_str() {
+                "." => "the root",
+                zone => zone,
+            };
+            format!("{}  {zone}: {}", style.state(state, level), finding.text)
+        })
+        .collect()
+}
+
+fn coloured(verdict: Verdict, style: Style) -> String {
+    let state = match verdict {
+        Verdict::Ok => State::Ok,
+        Verdict::Degraded => State::Degraded,
+        Verdict::Out => State::Out,
+        Verdict::Unknown => State::Unknown,
+    };
+    style.state(state, verdict.name())
+}
