@@ -5,11 +5,26 @@
 //!
 //! * [`server`] one server's run of good and bad rounds
 //! * [`round`] the answers of one round, kept until all servers have spoken, so that their order is nothing
+//! * [`vantage`] what one host that asks sees of the network: control authorities, canaries, who was heard
+//! * [`view`] one name as one vantage sees it: whose silence is proven, whose vote counts
 //! * [`health`] counts over servers: H of the authorities, agreement of the resolvers, the level they mean
-//! * [`name`] the states of one name and the edges between them
+//! * [`name`] the states of one name over all vantages, and the edges between them
+//! * [`said`] statements about ourselves, about one resolver, about a name that flaps
 //!
-//! What is deliberately absent: several vantages (upper median), canaries, the cache-mask clock and
-//! `answer_changed`; they come with the DNS monitor and enter through [`health`].
+//! ## Whose fault
+//!
+//! A server is down after two bad rounds. Silence is proven only if the vantage has seen the network since it
+//! began: a control authority of that family answered, or where none is asked, anybody else did. A family whose
+//! control authorities have all failed for two rounds is dark, and its servers are left out. A vantage is offline when
+//! all families are dark that it has seen in the last day; where no control authority ever answered, when all
+//! canaries fail. Then no failure that it finds counts.
+//!
+//! H is counted per vantage, and the upper median decides. A family or a vantage that was lost has a say for one
+//! thing only: what it found healthy after all that fails now had begun to fail. So losing one never makes an outage,
+//! and one that was lost before the outage cannot hide it. Its last word also counts against a rise, for an hour.
+//!
+//! A resolver's failure counts when a canary of it was fine after the failure began. Both canaries failing void its
+//! vote. Without canaries it takes two resolvers to convict a name whose servers are healthy.
 //!
 //! ## Edges
 //!
@@ -20,13 +35,13 @@
 //! |---|---|---|
 //! | Unknown → Ok | H↑ ≥ 0.9 and resolvers agree | – |
 //! | Unknown, Ok → Partial | H↓ < 1 | – |
-//! | Unknown, Ok, Partial → Degraded | H↓ < 0.75, or no resolver answers though the servers do | – |
-//! | any but Out → Out | H↓ = 0; or at every resolver bogus, or at every resolver missing | – |
+//! | Unknown, Ok, Partial → Degraded | H↓ < 0.75, or most resolvers fail (two or more) though the servers answer | – |
+//! | any but Out → Out | H↓ = 0; or at every resolver bogus, or missing, or not as expected; or so at every server | – |
 //! | Out → Recovering | H↑ ≥ 0.5 | – |
 //! | Partial, Degraded, Recovering → Ok | H↑ ≥ 0.9 (from Partial: 1), H↓ = 1, resolvers agree | 300 s |
 //! | Degraded, Recovering → Partial | H↑ ≥ 0.75, H↓ < 1 | 300 s |
 //! | Recovering → Degraded | H↓ < 0.75 still, or no resolver answers | 300 s |
-//! | any → Unknown | the vantage hears nobody at all, or asks no more | – |
+//! | any → Unknown | no vantage sees the servers, or none asks any more | – |
 //!
 //! The last but two are not in DESIGN section 6: without them a name with one dead server of eight would
 //! stay Recovering for ever, or go to Ok and fall to Partial in the same breath.
@@ -235,6 +250,10 @@ impl Names {
 }
 
 #[cfg(test)]
+mod lab;
+#[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod several;
 #[cfg(test)]
 mod tests;

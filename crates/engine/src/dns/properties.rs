@@ -194,3 +194,138 @@ proptest! {
         }
     }
 }
+
+mod several {
+    use super::super::lab::Lab;
+    use super::*;
+
+    const VANTAGES: &[&str] = &["a", "b", "c"];
+
+    /// What a vantage finds while nothing changes: its four authorities and two resolvers.
+    fn found() -> impl Strategy<Value = ([bool; 4], [Outcome; 2])> {
+        let resolver = prop::sample::select(vec![
+            Outcome::Ok,
+            Outcome::Ok,
+            Outcome::Servfail,
+            Outcome::Bogus,
+            Outcome::Nxdomain,
+            Outcome::WrongAnswer,
+            Outcome::Timeout,
+        ]);
+        (
+            prop::array::uniform4(any::<bool>()),
+            prop::array::uniform2(resolver),
+        )
+    }
+
+    /// How a vantage is lost.
+    #[derive(Clone, Copy, Debug)]
+    enum Loss {
+        None,
+        /// The agent is gone.
+        Gone,
+        /// Its uplink is cut; the resolvers beside it still answer as before, or fail with their canaries or not.
+        Cut,
+        CutServfail,
+        CutDead,
+    }
+
+    fn loss() -> impl Strategy<Value = Loss> {
+        prop::sample::select(vec![
+            Loss::None,
+            Loss::Gone,
+            Loss::Cut,
+            Loss::CutServfail,
+            Loss::CutDead,
+        ])
+    }
+
+    fn lose(lab: &mut Lab, losses: [Loss; 3]) {
+        for (from, loss) in lab.from.iter_mut().zip(losses) {
+            match loss {
+                Loss::None => continue,
+                Loss::Gone => from.asks = false,
+                Loss::Cut => from.cut(),
+                Loss::CutServfail => {
+                    from.cut();
+                    from.resolvers.fill(Outcome::Servfail);
+                }
+                Loss::CutDead => {
+                    from.cut();
+                    from.resolvers.fill(Outcome::Timeout);
+                    from.canaries.fill([Outcome::Timeout; 2]);
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(192))]
+
+        /// Nothing changes but that vantages are lost, in whatever way: no name goes Out by that.
+        #[test]
+        fn losing_vantages_never_makes_an_outage(
+            vantages in 1usize..4,
+            found in prop::array::uniform3(found()),
+            losses in prop::array::uniform3(loss()),
+            rounds in 6usize..60,
+        ) {
+            let mut lab = Lab::settled(&VANTAGES[..vantages]);
+            for (from, (alive, resolvers)) in lab.from.iter_mut().zip(found) {
+                for ((_, outcome), alive) in from.authorities.iter_mut().zip(alive) {
+                    *outcome = if alive { Outcome::Ok } else { Outcome::Timeout };
+                }
+                from.resolvers = resolvers.to_vec();
+            }
+            lab.rounds(rounds);
+            lab.took();
+            lose(&mut lab, losses);
+            lab.rounds(40);
+            for step in &lab.steps {
+                prop_assert!(step.to != State::Out, "{:?}", step);
+            }
+        }
+
+        /// Within the answers of one role from one vantage the order is nothing, control questions included.
+        #[test]
+        fn order_is_nothing_from_several_vantages_either(
+            course in prop::collection::vec((prop::array::uniform3(found()), 1usize..14), 1..6),
+            stride in 1usize..97,
+        ) {
+            let run = |shuffled: bool| {
+                let mut lab = Lab::new(VANTAGES);
+                for (found, rounds) in &course {
+                    for (from, (alive, resolvers)) in lab.from.iter_mut().zip(found) {
+                        for (n, (_, outcome)) in from.authorities.iter_mut().enumerate() {
+                            *outcome = if alive[n] { Outcome::Ok } else { Outcome::Timeout };
+                        }
+                        from.resolvers = resolvers.to_vec();
+                        from.controls[0].1 = from.authorities[3].1;
+                        from.controls[1].1 = from.authorities[2].1;
+                        from.canaries[0] = [from.authorities[3].1, from.authorities[1].1];
+                    }
+                    for _ in 0..*rounds {
+                        lab.names.fire(lab.now, &mut lab.steps);
+                        let mut probes = lab.probes();
+                        let times: Vec<Time> = probes.iter().map(|probe| probe.at).collect();
+                        for group in probes.chunk_by_mut(|a, b| (a.role, &a.vantage) == (b.role, &b.vantage)) {
+                            let count = group.len();
+                            if shuffled {
+                                group.rotate_left(stride % count);
+                                group[..count / 2].reverse();
+                            }
+                        }
+                        for (probe, at) in probes.iter_mut().zip(times) {
+                            probe.at = at;
+                            lab.names.probe(at, probe, &mut lab.steps);
+                        }
+                        lab.now = lab.now + Duration::from_secs(30);
+                    }
+                }
+                let steps = lab.steps.into_iter();
+                steps.map(|step| (step.to, step.at, step.finding, step.servers_ok)).collect::<Vec<_>>()
+            };
+            prop_assert_eq!(run(false), run(true));
+        }
+    }
+}

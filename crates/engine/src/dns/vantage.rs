@@ -164,6 +164,17 @@ impl Vantage {
         controls.clone().any(|run| run.was_good_since(since)) && controls.any(|run| run.bad_rounds == 0)
     }
 
+    /// It has seen the network since in some family; true where no control authority has ever told.
+    pub fn has_sight_since(&self, since: Time, now: Time, settings: &DnsSettings) -> bool {
+        let day = now - settings.held_within();
+        let ever = |of: &usize| {
+            self.controls(*of, now, settings)
+                .any(|run| run.was_good_since(day))
+        };
+        let mut seen = [0, 1].into_iter().filter(ever).peekable();
+        seen.peek().is_none() || seen.any(|of| self.sees_since(of, since, now, settings))
+    }
+
     /// All control authorities of this family have failed for two rounds.
     pub fn is_dark(&self, family: usize, now: Time, settings: &DnsSettings) -> bool {
         let mut controls = self.controls(family, now, settings).peekable();

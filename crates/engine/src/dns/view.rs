@@ -166,13 +166,23 @@ impl View {
         else {
             return false;
         };
-        let heard = vantage.heard_in(of).is_some_and(|heard| heard >= since);
         let foreign = vantage.heard_in(of).is_none() && vantage.heard().is_some();
-        rounds >= settings.rounds() && !heard && (self.compares(of, vantage) || foreign)
+        rounds >= settings.rounds() && (foreign || self.others_heard(of, since, vantage) == Some(false))
     }
 
-    fn compares(&self, of: usize, vantage: &Vantage) -> bool {
-        vantage.compares(of) || self.resolvers.servers.keys().any(|server| family(server) == of)
+    /// Whether anybody else has been heard since, where somebody else is asked: of that family, else of the other.
+    fn others_heard(&self, of: usize, since: Time, vantage: &Vantage) -> Option<bool> {
+        let compares = |of: usize| {
+            vantage.compares(of) || self.resolvers.servers.keys().any(|server| family(server) == of)
+        };
+        let heard = if compares(of) {
+            vantage.heard_in(of)
+        } else if compares(1 - of) {
+            vantage.heard()
+        } else {
+            return None;
+        };
+        Some(heard.is_some_and(|heard| heard >= since))
     }
 
     /// How many of the last rounds of silence may have been our own.
@@ -192,10 +202,9 @@ impl View {
         } = sight;
         let proven = if vantage.has_controls(of, now, settings) {
             vantage.sees_since(of, since, now, settings)
-        } else if self.compares(of, vantage) {
-            vantage.heard_in(of).is_some_and(|heard| heard >= since)
         } else {
-            rounds >= settings.rounds()
+            let heard = self.others_heard(of, since, vantage);
+            heard.unwrap_or(rounds >= settings.rounds())
         };
         if proven { 0 } else { rounds }
     }
@@ -321,12 +330,20 @@ impl View {
         !cached && !deaf && !vantage.is_offline()
     }
 
-    /// A canary of the resolver was fine after it began to fail for this name; `None` where it has none.
+    /// A canary of the resolver was fine after it began to fail for this name; `None` where it has none. Never if the
+    /// vantage has lost the sight of its control authorities.
     fn is_confirmed(&self, addr: &std::net::SocketAddr, server: &Server, sight: Sight) -> Option<bool> {
         let since = server.bad_since.unwrap_or(Time::MIN);
-        sight
-            .vantage
-            .vouches_since(addr, since, sight.now, sight.settings)
+        let Sight {
+            vantage,
+            now,
+            settings,
+            ..
+        } = sight;
+        if !vantage.has_sight_since(since, now, settings) {
+            return Some(false); // a resolver beside the probe fails with the uplink that they share
+        }
+        vantage.vouches_since(addr, since, now, settings)
     }
 
     /// Since when nobody at all is heard, if that is so in every family that is asked.
