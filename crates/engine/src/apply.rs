@@ -26,7 +26,8 @@ impl Engine {
             Input::Gap(gap) => self.apply_gap(*gap),
             Input::Probe(probe) => {
                 self.names.probe(self.now, &probe, &mut self.named);
-                self.take_named();
+                self.pending
+                    .extend(self.named.drain(..).map(|it| Output::Transition(Box::new(it))));
             }
             Input::Tick(_) => {}
         }

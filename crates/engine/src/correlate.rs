@@ -23,7 +23,8 @@ impl Engine {
     pub(crate) fn correlate(&mut self) {
         self.notice();
         let said = self.names.take_said().into_iter();
-        self.pending.extend(said.map(|it| netfault_model::Output::Notable(Box::new(it))));
+        self.pending
+            .extend(said.map(|it| netfault_model::Output::Notable(Box::new(it))));
         self.sort_pending();
         let (table, paths, settings) = (&self.table, &self.paths, &self.settings);
         let having = |row| bits::count(&self.peers.voters_having(table.has(row)));
@@ -31,7 +32,8 @@ impl Engine {
             announced: &|row| (having(row) >= settings.cover_peers).then(|| table.entry(row).prefix),
             covered: &|row| {
                 let entry = table.entry(row);
-                let needed = settings.recovering_at * f64::from(u32::from(entry.eligible).max(settings.min_peers));
+                let needed =
+                    settings.recovering_at * f64::from(u32::from(entry.eligible).max(settings.min_peers));
                 let stands = |cover| f64::from(having(cover)) >= needed;
                 table
                     .cover(entry.prefix, stands)

@@ -167,7 +167,11 @@ impl Engine {
     fn session_due(&self, slot: Slot) -> Time {
         let session = self.peers.session(slot);
         let silent = self.collector_silence(session.peer.collector);
-        if let Some(due) = FAMILIES.iter().filter_map(|&family| self.table_due(slot, family)).min() {
+        if let Some(due) = FAMILIES
+            .iter()
+            .filter_map(|&family| self.table_due(slot, family))
+            .min()
+        {
             return due;
         }
         if session.spoke_or_changed_at() > session.heard_at {

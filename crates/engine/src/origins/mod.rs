@@ -342,13 +342,7 @@ impl Origins {
     }
 
     /// The instant `now` is over: takes what was decided in it (`decided`, sorted) and adds to it.
-    pub(crate) fn settle(
-        &mut self,
-        settings: &Settings,
-        now: Time,
-        decided: &mut Vec<Output>,
-        view: View,
-    ) {
+    pub(crate) fn settle(&mut self, settings: &Settings, now: Time, decided: &mut Vec<Output>, view: View) {
         for asn in std::mem::take(&mut self.touched) {
             self.settle_origin(settings, asn, now, decided, view);
         }

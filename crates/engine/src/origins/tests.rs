@@ -121,7 +121,11 @@ fn what_a_standing_aggregate_covers_is_no_loss_of_its_origin() {
     world.covered.clear();
     world.origins.touched.insert(Asn(100));
     world.settle(20);
-    assert_eq!(world.states(), [State::Degrading, State::Out], "the aggregate went too");
+    assert_eq!(
+        world.states(),
+        [State::Degrading, State::Out],
+        "the aggregate went too"
+    );
 }
 
 #[test]

@@ -4,8 +4,8 @@
 use std::net::IpAddr;
 
 use netfault_model::{
-    Asn, Baseline, Collector, Cover, Evidence, Feed, FeedState, Finding, Gap, GapSource, Id, NameEvidence, Output, Peer,
-    State, Subject, Time, Transition,
+    Asn, Baseline, Collector, Cover, Evidence, Feed, FeedState, Finding, Gap, GapSource, Id, NameEvidence,
+    Output, Peer, State, Subject, Time, Transition,
 };
 use serde::Serialize;
 
