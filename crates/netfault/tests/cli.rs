@@ -400,6 +400,8 @@ fn alert_test_says_who_took_it() {
 fn dns_check_speaks_like_a_monitoring_plugin() {
     let dir = tempfile::tempdir().unwrap();
     let closed = closed_port().to_string();
+    let hints = format!(". NS ns.lab.\nns.lab. A {}\n", closed.replace(':', "#"));
+    std::fs::write(dir.path().join("hints"), hints).unwrap();
     let check = |format: &str, whom: &str| {
         run(
             dir.path(),
@@ -410,6 +412,8 @@ fn dns_check_speaks_like_a_monitoring_plugin() {
                 "dns",
                 "check",
                 "example.com",
+                "--root-hints",
+                "hints",
                 whom,
                 &closed,
             ],
@@ -430,4 +434,10 @@ fn dns_check_speaks_like_a_monitoring_plugin() {
         Some(3),
         "a dead resolver says nothing about the name"
     );
+    let walk = ["-q", "dns", "walk", "example.com", "--root-hints", "hints"];
+    let out = run(dir.path(), &walk);
+    assert_eq!(out.code, Some(3), "{}", out.err);
+    assert!(out.out.contains("no root server answers"), "{}", out.out);
+    std::fs::write(dir.path().join("hints"), ". NS ns.lab.\nns.lab. A nonsense\n").unwrap();
+    refused(&run(dir.path(), &walk), DATA, "hints:2: 'nonsense' is no address");
 }

@@ -155,6 +155,18 @@ async fn a_server_that_refers_upwards() {
 }
 
 #[tokio::test]
+async fn a_proxy_in_the_place_of_the_root() {
+    let server = responder(|query| {
+        let (asked, _) = question(query);
+        reply(query, 0, [&[a(&asked, [192, 0, 2, 1])], &[], &[]])
+    })
+    .await;
+    let walk = walk(&server, "www.evil.example").await;
+    assert_eq!((walk.end, walk.verdict), (End::Intercepted, Verdict::Unknown));
+    assert_eq!(walk.findings, []);
+}
+
+#[tokio::test]
 async fn hearsay_is_not_believed() {
     // A server of `example` gives addresses of names elsewhere, and the answer of another zone beside its own.
     let server = responder(|query| {

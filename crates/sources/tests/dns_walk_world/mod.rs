@@ -185,7 +185,7 @@ fn children(has_v6: bool) -> Vec<(String, String)> {
                  moved DNAME hosting.test.\n"
             ),
         ),
-        zone("below.healthy.example", &format!("{two}")),
+        zone("below.healthy.example", two),
         zone(
             "lame.example",
             "@ NS ns1\n@ NS ns2\nns1 A 127.0.1.1\nns2 A 127.0.0.13\nwww A 192.0.2.1\n",

@@ -61,7 +61,7 @@ fn findings(findings: &[WalkFinding], style: Style) -> Vec<String> {
         .map(|finding| {
             let (state, level) = match finding.level {
                 Level::Fault => (State::Degraded, "fault"),
-                Level::Risk => (State::Unknown, "risk"),
+                Level::Risk => (State::Unknown, "risk "),
             };
             let zone = match finding.zone.as_str() {
                 "." => "the root",

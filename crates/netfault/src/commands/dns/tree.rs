@@ -2,12 +2,15 @@
 //!
 //! ```text
 //! .
-//! └─ example
-//!    └─ a.example  signed, DS 12345
-//!       ns1.a.example  127.0.0.3   ok       0.3 ms
-//!       ns2.a.example  127.0.0.4   refused  0.2 ms
-//! www.a.example → www.b.example (CNAME, a.example)
-//! www.b.example has 192.0.2.1
+//! │ ns.root  192.0.2.1  ok    0.3 ms
+//! └─ example  not signed
+//!    │ ns1.example  192.0.2.2  ok    0.3 ms
+//!    └─ a.example  DS 12345
+//!         ns1.a.example  192.0.2.3  ok         0.3 ms
+//!         ns2.a.example  192.0.2.4  refused    0.2 ms
+//!
+//! fault  a.example: ns2.a.example (192.0.2.4:53) refuses to answer for the zone
+//! www.a.example has 192.0.2.9 (zone a.example, TTL 300)
 //! ```
 
 use std::collections::BTreeMap;
@@ -30,14 +33,24 @@ pub fn lines(walk: &Walk, style: Style) -> Vec<String> {
             .push(zone);
     }
     // Zones stand below their parents, in the order in which they were entered.
-    let mut waiting: Vec<(&Zone, usize)> = Vec::new();
-    for zone in walk.zones.iter().filter(|zone| zone.parent.is_none()).rev() {
-        waiting.push((zone, 0));
+    let mut waiting: Vec<(&Zone, String, bool)> = Vec::new();
+    for zone in walk.zones.iter().filter(|zone| zone.parent.is_none()) {
+        waiting.push((zone, String::new(), true));
     }
-    while let Some((zone, depth)) = waiting.pop() {
-        lines.extend(zone_lines(zone, depth, style));
+    while let Some((zone, stem, is_last)) = waiting.pop() {
         let children = below.remove(zone.zone.as_str()).unwrap_or_default();
-        waiting.extend(children.into_iter().rev().map(|child| (child, depth + 1)));
+        let (branch, pad) = match (zone.parent.is_some(), is_last) {
+            (false, _) => ("", ""),
+            (true, true) => ("└─ ", "   "),
+            (true, false) => ("├─ ", "│  "),
+        };
+        lines.push(format!("{stem}{branch}{}{}", zone.zone, style.dim(&notes(zone))));
+        let pad = stem + pad;
+        let bar = if children.is_empty() { "  " } else { "│ " };
+        lines.extend(server_lines(zone, &format!("{pad}{bar}"), style));
+        let last = children.len();
+        let children = children.into_iter().enumerate().rev();
+        waiting.extend(children.map(|(n, child)| (child, pad.clone(), n + 1 == last)));
     }
     lines.push(String::new());
     for alias in &walk.aliases {
@@ -62,29 +75,28 @@ pub fn lines(walk: &Walk, style: Style) -> Vec<String> {
     lines
 }
 
-fn zone_lines(zone: &Zone, depth: usize, style: Style) -> Vec<String> {
-    let stem = "   ".repeat(depth.saturating_sub(1));
-    let branch = if depth == 0 { "" } else { "└─ " };
-    let mut lines = vec![format!("{stem}{branch}{}{}", zone.zone, style.dim(&notes(zone)))];
-    let pad = "   ".repeat(depth) + "  ";
+fn server_lines(zone: &Zone, pad: &str, style: Style) -> Vec<String> {
+    let mut lines = Vec::new();
     let shown: Vec<&Server> = zone
         .servers
         .iter()
-        .filter(|s| zone.examined || s.outcome.is_some())
+        .filter(|server| zone.examined || server.outcome.is_some())
         .collect();
-    let width = |text: &dyn Fn(&Server) -> String| shown.iter().map(|s| text(s).len()).max().unwrap_or(0);
-    let names = width(&|server| server.name.clone());
-    let addrs = width(&|server| server.server.ip().to_string());
+    let word = |server: &Server| outcome(server).unwrap_or("not asked");
+    let width = |text: &dyn Fn(&Server) -> usize| shown.iter().map(|server| text(server)).max().unwrap_or(0);
+    let names = width(&|server| server.name.len());
+    let addrs = width(&|server| server.server.ip().to_string().len());
+    let words = width(&|server| word(server).len());
     for server in &shown {
         let state = match (server.is_healthy(), server.outcome) {
             (true, _) => State::Ok,
             (false, None) => State::Unknown,
             (false, Some(_)) => State::Out,
         };
-        let outcome = format!("{:<15}", outcome(server).unwrap_or("not asked"));
+        let outcome = format!("{:<words$}", word(server));
         let latency = server
             .latency_ms
-            .map(|ms| format!("{ms:>8.1} ms"))
+            .map(|ms| format!("{ms:>7.1} ms"))
             .unwrap_or_default();
         let line = format!(
             "{pad}{:<names$}  {:<addrs$}  {}{latency}{}",
@@ -95,12 +107,10 @@ fn zone_lines(zone: &Zone, depth: usize, style: Style) -> Vec<String> {
         );
         lines.push(line.trim_end().to_owned());
     }
-    for missing in &zone.unresolved {
-        lines.push(format!(
-            "{pad}{:<names$}  {}",
-            missing.name,
-            style.state(State::Out, "no address")
-        ));
+    let is_shown = |name: &str| shown.iter().any(|server| server.name == name);
+    for missing in zone.unresolved.iter().filter(|missing| !is_shown(&missing.name)) {
+        let text = style.state(State::Out, "no address");
+        lines.push(format!("{pad}{:<names$}  {text}", missing.name));
     }
     let not_asked = zone.servers.len() - shown.len();
     if not_asked > 0 {
@@ -162,6 +172,7 @@ fn end(walk: &Walk) -> String {
         }
         End::Nodata { zone } => format!("{last} exists, and has no IPv4 address (zone {zone})"),
         End::Nxdomain { zone } => format!("{last} does not exist (zone {zone})"),
+        End::NoServer { zone } if zone == "." => "no root server answers for the root".to_owned(),
         End::NoServer { zone } => format!("no server of {zone} answers for it"),
         End::NoAddress { zone } => format!("no name server of {zone} has an address"),
         End::Loop { .. } => format!("there is no way to {last}: it goes round"),

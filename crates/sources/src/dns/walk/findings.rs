@@ -87,7 +87,13 @@ pub(super) fn of(walk: &Walk) -> Vec<WalkFinding> {
             shared_fate(zone, &mut add);
         }
     }
-    findings.extend(end(walk));
+    // That names need each other has been said of the names already.
+    let last = end(walk);
+    let is_told = |end: &WalkFinding| {
+        end.kind == FindingKind::NsLoop && findings.iter().any(|finding| finding.kind == FindingKind::NsLoop)
+    };
+    let last = last.filter(|end| !is_told(end));
+    findings.extend(last);
     findings
 }
 
@@ -167,7 +173,10 @@ fn unresolved(zone: &Zone, add: Add<'_>) {
                 FindingKind::NoGlue,
                 format!("{name} is below the zone that it serves, and the parent gives no address of it"),
             ),
-            Unresolvable::NoAddress => (FindingKind::Unresolvable, format!("{name} has no address")),
+            Unresolvable::NoAddress => (
+                FindingKind::Unresolvable,
+                format!("the zone of {name} gives it no address"),
+            ),
             Unresolvable::IsAlias => (
                 FindingKind::NsIsAlias,
                 format!("{name} is an alias, which the name of a server must not be (RFC 2181 §10.3)"),
@@ -197,6 +206,8 @@ fn servers(zone: &Zone, walk: &Walk, add: Add<'_>) {
         }
         let who = format!("{} ({})", server.name, server.server);
         match (server.lame, server.outcome) {
+            // What stands in for all the root servers says nothing about each of them.
+            (Some(_), _) if walk.end == End::Intercepted => {}
             (Some(lame), _) => add(FindingKind::Lame, Level::Fault, format!("{who} {}", lame.text())),
             (None, Some(outcome)) if is_silent(outcome) => {
                 // No server of that family answered at all: that says something about this host.
@@ -330,7 +341,7 @@ fn end(walk: &Walk) -> Option<WalkFinding> {
 /// Out if the name cannot be come to or does not exist; unknown if that may be our own fault; degraded if something is wrong.
 pub(super) fn verdict(walk: &Walk) -> Verdict {
     match &walk.end {
-        End::Offline | End::Limit { .. } => Verdict::Unknown,
+        End::Offline | End::Intercepted | End::Limit { .. } => Verdict::Unknown,
         End::NoServer { zone } if zone == "." => Verdict::Unknown,
         End::NoServer { zone } => {
             let servers = walk

@@ -58,6 +58,8 @@ pub enum End {
     Limit { what: String },
     /// No root server answered at all: nothing is known about the name.
     Offline,
+    /// The root servers answer, and without authority: something on the way there answers in their place.
+    Intercepted,
 }
 
 /// One alias that was followed.

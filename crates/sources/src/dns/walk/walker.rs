@@ -107,13 +107,13 @@ pub(super) async fn walk(name: &Name, hints: &Hints, limits: &Limits) -> Walk {
         sighted_v6: false,
     };
     walker.root(hints).await;
-    walk.end = walker.to_the_end(&name.to_lowercase(), &mut walk).await;
+    walk.end = walker.follow(&name.to_lowercase(), &mut walk).await;
     walker.finish(&mut walk, began);
     walk
 }
 
 impl Walker<'_> {
-    async fn to_the_end(&mut self, name: &Name, walk: &mut Walk) -> End {
+    async fn follow(&mut self, name: &Name, walk: &mut Walk) -> End {
         let mut at = name.clone();
         let mut seen = vec![at.clone()];
         loop {
@@ -165,6 +165,7 @@ impl Walker<'_> {
         }
         match stuck {
             Stuck::NoServer(zone) if zone.is_root() && self.answered.is_empty() => End::Offline,
+            Stuck::NoServer(zone) if zone.is_root() && self.is_intercepted() => End::Intercepted,
             Stuck::NoServer(zone) => End::NoServer {
                 zone: plain_name(&zone),
             },
@@ -174,6 +175,16 @@ impl Walker<'_> {
             Stuck::Loop(path) => End::Loop { path },
             Stuck::Limit(what) => End::Limit { what },
         }
+    }
+
+    /// A proxy for port 53 answers out of a cache, whoever was asked; a root server would never do so.
+    fn is_intercepted(&self) -> bool {
+        let answers = self
+            .behaviour
+            .iter()
+            .filter(|((zone, _), it)| zone.is_root() && it.rcode.is_some());
+        let mut answers = answers.map(|(_, behaviour)| behaviour.lame).peekable();
+        answers.peek().is_some() && answers.all(|lame| lame == Some(Lame::NotAuthoritative))
     }
 
     fn finish(mut self, walk: &mut Walk, began: Instant) {
