@@ -178,6 +178,9 @@ fn end(walk: &Walk) -> String {
         End::Loop { .. } => format!("there is no way to {last}: it goes round"),
         End::TooManyAliases => format!("there is no way to {last}: too many aliases"),
         End::Limit { what } => format!("given up on the way to {last}: too much ({what})"),
+        End::Intercepted => "the root servers answer without authority: something on the way to them (a DNS proxy) answers in \
+                             their place, and no walk is possible from here"
+            .to_owned(),
         End::Offline => {
             "no root server answers: this host may be offline, or not allowed to ask (port 53)".to_owned()
         }
