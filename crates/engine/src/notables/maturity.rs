@@ -131,9 +131,9 @@ impl Engine {
             return;
         }
         self.notables.hourly.told = Some(counted);
-        let kind = NotableKind::Baseline;
+        let (kind, hour) = (NotableKind::Baseline, begun.plus_micros(hours * HOUR));
         self.pending.push(Output::Notable(Box::new(Notable {
-            id: Id::of(&["notable", kind.name(), &due.micros().to_string()]),
+            id: Id::of(&["notable", kind.name(), &hour.micros().to_string()]),
             first_evidence_at: begun,
             prefixes: Some(counted.mature),
             measured: Some((counted.share() * 10_000.0).round() / 10_000.0),
