@@ -120,6 +120,22 @@ impl Resolvers {
         }
     }
 
+    /// Of a resolver without a vote that spoke while the others failed already: losing it makes them no more
+    /// unanimous than they were. SERVFAIL and silence may be those of a lost vantage, and count for nothing.
+    pub fn add_last_word(&mut self, server: &Server, settings: &DnsSettings) {
+        self.voting += 1;
+        if !server.is_down(0, settings) {
+            return;
+        }
+        match server.last {
+            Report::Bogus => self.bogus += 1,
+            Report::Missing { .. } => self.missing += 1,
+            Report::Wrong => self.wrong += 1,
+            _ => return,
+        }
+        self.bad += 1;
+    }
+
     /// At least half of those that vote give an answer. One resolver's fault does not keep a name from being Ok.
     pub fn agree(self) -> bool {
         self.good * 2 >= self.voting

@@ -9,8 +9,8 @@ use netfault_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::health::{Authorities, Level, Resolvers, earlier, level, upper_median};
-use super::server::Answer;
+use super::health::{Authorities, Level, Resolvers, level, upper_median};
+use super::server::{Answer, Report};
 use super::settings::DnsSettings;
 use super::vantage::Vantages;
 use super::view::{Sight, View};
@@ -193,18 +193,22 @@ impl Name {
         }
     }
 
-    /// Resolvers that fail for this name though its servers and most other resolvers do not.
+    /// Resolvers that fail for this name though its servers and most other resolvers do not. Twice as patient as a
+    /// verdict, because some resolver is always the first to notice that a name dies. It is over when it answers.
     fn single_out(&self, now: Time, vantage: &Arc<str>, counts: Counts, cx: Context, told: &mut Told) {
         let (Some(view), Some(sight)) = (self.views.get(vantage), self.sight(now, vantage, cx)) else {
             return;
         };
-        let serves = counts.falls.is_none_or(|servers| servers.not_down > 0);
+        let serves = matches!(self.state, State::Ok | State::Partial);
         let alone = serves && counts.resolvers.agree() && counts.resolvers.good > 0;
         for (addr, server) in &view.resolvers.servers {
-            let missing = matches!(server.last, super::server::Report::Missing { nxdomain: false });
-            let fails = alone && view.fails(addr, server, sight) && (self.had_record || !missing);
-            let since = server.bad_since.filter(|_| fails);
-            told.resolvers.push((vantage.clone(), *addr, since));
+            let never_had = server.last == Report::Missing { nxdomain: false } && !self.had_record;
+            let patient = server.bad_rounds >= 2 * cx.settings.rounds();
+            if server.last == Report::Good || never_had {
+                told.resolvers.push((vantage.clone(), *addr, None));
+            } else if alone && patient && view.fails(addr, server, sight) {
+                told.resolvers.push((vantage.clone(), *addr, server.bad_since));
+            }
         }
     }
 
@@ -342,7 +346,7 @@ impl Name {
         }
     }
 
-    /// The first failing answer behind a finding.
+    /// The first failing answer behind a finding. It stays what it is until the name is Ok again.
     fn evidence(&mut self, to: State, finding: Finding, counts: Counts) -> Option<Time> {
         let authorities = counts.falls.and_then(|servers| servers.failing_at);
         let resolvers = counts.resolvers.failing_at;
@@ -353,7 +357,7 @@ impl Name {
             Finding::None => authorities,
             _ => resolvers.or(authorities),
         };
-        let first = earlier(self.episode, failing);
+        let first = self.episode.or(failing);
         self.episode = first.filter(|_| !matches!(to, State::Ok | State::Unknown));
         first
     }
@@ -414,7 +418,7 @@ impl Name {
             caches.extend(view.resolvers.servers.iter().map(|(resolver, server)| CacheView {
                 vantage: vantage.to_string(),
                 resolver: *resolver,
-                good: server.last == super::server::Report::Good,
+                good: server.last == Report::Good,
                 stale: server.stale_rounds > 0,
                 until: server.until(),
             }));

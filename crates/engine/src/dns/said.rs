@@ -81,7 +81,7 @@ pub(super) fn about(vantage: &str, at: Time, change: &Change) -> Notable {
         Change::Mended {
             resolver: addr,
             since,
-        } => resolver(addr, *since, true, "answers again".to_owned()),
+        } => resolver(addr, *since, true, "fails no more".to_owned()),
     }
 }
 

@@ -289,6 +289,8 @@ impl View {
             } else if failed_since.is_some() && server.good_at >= failed_since {
                 counts.voting += 1;
                 counts.good += 1;
+            } else if failed_since.is_some_and(|since| server.asked >= since) {
+                counts.add_last_word(server, sight.settings);
             }
         }
     }
@@ -357,11 +359,9 @@ impl View {
         let asked: Vec<usize> = [0, 1].into_iter().filter(asked).collect();
         let dark = asked.iter().all(|of| self.is_dark(*of, sight));
         let silences = asked.iter().filter_map(|of| self.silence[*of].since);
-        let silent = self
-            .resolvers
-            .servers
-            .values()
-            .all(|server| server.last == Report::Silent && server.is_down(0, sight.settings));
+        let silent = self.resolvers.servers.values().all(|server| {
+            server.last == Report::Silent && (!asked.is_empty() || server.is_down(0, sight.settings))
+        });
         let resolvers = self
             .resolvers
             .servers
