@@ -66,14 +66,13 @@ fn play(archive: &Arc<Archive>, request: &Request) -> Result<Vec<Input>, Archive
 }
 
 fn gaps(inputs: &[Input]) -> Vec<&Gap> {
-    let gap = |input| {
-        if let &Input::Gap(ref gap) = input {
-            Some(gap.as_ref())
-        } else {
-            None
+    let mut gaps = Vec::new();
+    for input in inputs {
+        if let Input::Gap(gap) = input {
+            gaps.push(gap.as_ref());
         }
-    };
-    inputs.iter().filter_map(gap).collect()
+    }
+    gaps
 }
 
 /// Seconds after T of every update.

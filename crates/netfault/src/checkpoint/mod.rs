@@ -114,10 +114,10 @@ impl Keeper {
 
     /// Waits for the disk. For the end of the service.
     pub fn finish(mut self, safe: u64) {
-        if let Some(pending) = &mut self.pending {
-            if let Ok(Ok(path)) = pending.written.recv() {
-                pending.path = Some(path);
-            }
+        if let Some(pending) = &mut self.pending
+            && let Ok(Ok(path)) = pending.written.recv()
+        {
+            pending.path = Some(path);
         }
         self.settle(safe);
         if let Some(pending) = self.pending {

@@ -179,12 +179,15 @@ fn play<W: Write>(
     Ok(played)
 }
 
-/// A bar on a terminal, and how it is brought up to date; elsewhere nothing.
-struct Bar(Option<(ProgressBar, Box<dyn Fn(&ProgressBar)>)>);
+/// Brings a bar up to date.
+type Show = Box<dyn Fn(&ProgressBar)>;
+
+/// A bar on a terminal; elsewhere nothing.
+struct Bar(Option<(ProgressBar, Show)>);
 
 impl Bar {
     fn of(bar: Option<ProgressBar>, show: impl Fn(&ProgressBar) + 'static) -> Self {
-        Bar(bar.map(|bar| (bar, Box::new(show) as Box<dyn Fn(&ProgressBar)>)))
+        Bar(bar.map(|bar| (bar, Box::new(show) as Show)))
     }
 
     fn show(&self) {

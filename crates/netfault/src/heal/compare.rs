@@ -45,20 +45,24 @@ pub fn compare(said: &[Output], again: &[Output], now: Time) -> Changes {
 }
 
 fn transitions(outputs: &[Output]) -> Vec<&Transition> {
-    let transition = |output| match output {
-        &Output::Transition(ref transition) => Some(transition.as_ref()),
-        _ => None,
-    };
-    outputs.iter().filter_map(transition).collect()
+    let mut transitions = Vec::new();
+    for output in outputs {
+        if let Output::Transition(transition) = output {
+            transitions.push(transition.as_ref());
+        }
+    }
+    transitions
 }
 
 /// Each incident in its newest version.
 fn newest(outputs: &[Output]) -> BTreeMap<Id, &Incident> {
-    let incident = |output| match output {
-        &Output::Incident(ref incident) => Some((incident.id, incident.as_ref())),
-        _ => None,
-    };
-    outputs.iter().filter_map(incident).collect()
+    let mut newest = BTreeMap::new();
+    for output in outputs {
+        if let Output::Incident(incident) = output {
+            newest.insert(incident.id, incident.as_ref());
+        }
+    }
+    newest
 }
 
 fn incidents(before: &BTreeMap<Id, &Incident>, after: &BTreeMap<Id, &Incident>, now: Time) -> Vec<Incident> {

@@ -40,7 +40,7 @@ pub enum ArchiveError {
     Collector(String),
     #[error("{archive} has no updates of {collector} from {from} to {to}")]
     Nothing {
-        archive: Source,
+        archive: Box<Source>,
         collector: Collector,
         from: Time,
         to: Time,

@@ -104,7 +104,7 @@ impl Archive {
             .await?;
         if request.is_past && !entries.iter().any(|entry| entry.ends > request.from) {
             return Err(ArchiveError::Nothing {
-                archive: self.source().clone(),
+                archive: Box::new(self.source().clone()),
                 collector,
                 from: request.from,
                 to: request.to,

@@ -110,8 +110,14 @@ fn what_is_optional_confirms_and_is_never_missed() {
     };
     let figures = |edges: &[(State, State, i64)]| {
         let heard = hear(edges);
-        let mut scored = outages("g", &[optional.clone()], &heard, END);
-        unconfirmed("g", &[optional.clone()], &heard, |_, _| true, &mut scored);
+        let mut scored = outages("g", std::slice::from_ref(&optional), &heard, END);
+        unconfirmed(
+            "g",
+            std::slice::from_ref(&optional),
+            &heard,
+            |_, _| true,
+            &mut scored,
+        );
         (
             scored.figures.events,
             scored.figures.judged,

@@ -82,7 +82,7 @@ impl<W: Write> Worker<W> {
             self.heal(config)?;
             self.checkpoint();
         }
-        self.close()
+        self.close(&runtime)
     }
 
     fn checkpoint(&mut self) {
@@ -108,7 +108,7 @@ impl<W: Write> Worker<W> {
     }
 
     /// Settles what is held, and saves the state behind it.
-    fn close(mut self) -> Result<Option<Writer>> {
+    fn close(mut self, runtime: &Handle) -> Result<Option<Writer>> {
         self.sync();
         self.pipeline.end(None)?;
         self.offset();
@@ -119,7 +119,7 @@ impl<W: Write> Worker<W> {
         }
         let begun = Instant::now();
         while self.safe_offset() < offset && begun.elapsed() < SPOOLED {
-            std::thread::sleep(Duration::from_millis(5)); // the spooler syncs a few files
+            runtime.block_on(tokio::time::sleep(Duration::from_millis(5))); // the spooler syncs a few files
         }
         let safe = self.safe_offset();
         self.keeper.finish(safe);
