@@ -14,7 +14,7 @@
 //!
 //! Of several prefixes the one that is surest counts: they are not independent of each other.
 
-use netfault_model::{Baseline, Cover, Transition};
+use netfault_model::{Baseline, Cover, NameEvidence, Transition};
 use serde::{Deserialize, Serialize};
 
 const MANY_PEERS: u32 = 30;
@@ -69,16 +69,18 @@ pub fn of_prefix(transition: &Transition) -> Term {
     }
 }
 
-/// Of a name: one vantage, until there are more (issue 4).
+/// Of a name.
 pub fn of_name(transition: &Transition) -> Term {
     let share = |ok: Option<u32>, all: Option<u32>| match (ok, all) {
         (Some(ok), Some(all)) if all > 0 => f64::from(ok) / f64::from(all),
         _ => 1.0,
     };
     let healthy = share(transition.servers_ok, transition.servers_eligible);
+    let sighted = |dns: &NameEvidence| dns.vantages.iter().filter(|it| it.sighted).count().max(1) as u32;
+    let vantages = transition.dns.as_deref().map_or(1, sighted);
     let resolvers = share(transition.resolvers_ok, transition.resolvers_eligible);
     Term {
-        c: authority(healthy, 1),
+        c: authority(healthy, vantages),
         c2: if resolvers == 0.0 { 0.3 } else { 0.0 },
         q: 1.0,
         doubt: 0.0,
