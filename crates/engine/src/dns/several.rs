@@ -392,3 +392,25 @@ fn vantages_beyond_the_limit_are_counted_and_not_listened_to() {
     }
     assert_eq!(names.refused(), 3);
 }
+
+/// A checkpoint in the middle of anything: what is loaded goes on as what was saved would have.
+#[test]
+fn a_saved_state_goes_on_where_it_was() {
+    let mut lab = Lab::settled(ABC);
+    lab.authorities(Outcome::Timeout);
+    lab.from[1].cut();
+    lab.from[2].resolvers[0] = Outcome::Bogus;
+    lab.rounds(1);
+    let mut other = Lab::settled(ABC);
+    other.from = lab.from.clone();
+    other.now = lab.now;
+    other.names = postcard::from_bytes(&postcard::to_stdvec(&lab.names).unwrap()).unwrap();
+    other.names.resume(DnsSettings::default());
+    for lab in [&mut lab, &mut other] {
+        lab.rounds(6);
+        lab.authorities(Outcome::Ok);
+        lab.rounds(20);
+    }
+    assert_eq!(lab.steps.len(), 3, "{:?}", lab.took());
+    assert_eq!((lab.steps, lab.said), (other.steps, other.said));
+}
