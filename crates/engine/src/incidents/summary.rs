@@ -22,15 +22,11 @@ pub fn of(incident: &Incident, parts: &BTreeMap<Key, Part>) -> String {
             );
             let lost = match incident.prefixes {
                 0 | 1 => String::new(),
-                many => format!(" of {many} prefixes"),
+                many => format!("; {many} prefixes were lost"),
             };
             let accepted = parts.values().any(|part| part.state == State::Gone);
-            let over = if accepted {
-                "lost for so long that it is accepted"
-            } else {
-                "back"
-            };
-            format!("{what} is {over}{lost}, after {lasted}")
+            let over = if accepted { "taken as gone" } else { "back" };
+            format!("{what} is {over} after {lasted}{lost}")
         }
         IncidentState::Open | IncidentState::Update => {
             let flapping = if incident.flapping { ", and it flaps" } else { "" };
