@@ -44,7 +44,7 @@ impl Engine {
                 let paths = paths.interned().in_use().filter(passes);
                 paths.take(settings.cover_peers as usize).count() >= settings.cover_peers as usize
             },
-            heard_at: self.peers.collectors.values().map(|health| health.last_at).max(),
+            heard_at: &|| self.peers.heard_at(),
         };
         self.origins.settle(settings, self.now, &mut self.pending, view);
         self.notables.settle(&self.settings, self.now, &mut self.pending);

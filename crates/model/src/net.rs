@@ -104,6 +104,10 @@ pub enum Family {
     V6,
 }
 
+impl Family {
+    pub const ALL: [Family; 2] = [Family::V4, Family::V6];
+}
+
 /// An IP prefix whose host bits are zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Prefix(IpNet);

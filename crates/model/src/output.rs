@@ -363,6 +363,31 @@ pub struct Notable {
     pub summary: String,
 }
 
+impl Notable {
+    /// A statement about nothing yet, without an id: to be filled in (`..Notable::blank(what, at)`).
+    pub fn blank(what: NotableKind, at: Time) -> Self {
+        Notable {
+            id: Id::default(),
+            what,
+            subject: None,
+            at,
+            first_evidence_at: at,
+            over: false,
+            baseline: None,
+            old_origins: Vec::new(),
+            new_origins: Vec::new(),
+            covered_by: None,
+            peers: None,
+            triplet: None,
+            prefixes: None,
+            measured: None,
+            usual: None,
+            watched: false,
+            summary: String::new(),
+        }
+    }
+}
+
 /// A subject went from one state to another. `peers_*` count peer ASes; what does not apply is `None`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Transition {

@@ -17,22 +17,9 @@ fn blank(what: NotableKind, at: Time, since: Time, key: &[&str], summary: String
     parts.push(&moment);
     Notable {
         id: Id::of(&parts),
-        what,
-        subject: None,
-        at,
         first_evidence_at: since,
-        over: false,
-        baseline: None,
-        old_origins: Vec::new(),
-        new_origins: Vec::new(),
-        covered_by: None,
-        peers: None,
-        triplet: None,
-        prefixes: None,
-        measured: None,
-        usual: None,
-        watched: false,
         summary,
+        ..Notable::blank(what, at)
     }
 }
 

@@ -18,8 +18,6 @@ use crate::table::bits::Slot;
 /// second, and the shortest hole in the archives (a RIB being written) is some minutes.
 const COLLECTOR_PAUSE: i64 = 10_000_000;
 
-const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 enum Alarm {
     Collector(Collector),
@@ -167,7 +165,7 @@ impl Engine {
     fn session_due(&self, slot: Slot) -> Time {
         let session = self.peers.session(slot);
         let silent = self.collector_silence(session.peer.collector);
-        if let Some(due) = FAMILIES
+        if let Some(due) = Family::ALL
             .iter()
             .filter_map(|&family| self.table_due(slot, family))
             .min()
@@ -258,8 +256,8 @@ impl Engine {
         }
         if self.session_due(slot) > self.now {
             self.arm_session(slot);
-        } else if FAMILIES.iter().any(|&family| session.sends_table(family)) {
-            for family in FAMILIES {
+        } else if Family::ALL.iter().any(|&family| session.sends_table(family)) {
+            for family in Family::ALL {
                 if self.table_due(slot, family).is_some_and(|due| due <= self.now) {
                     self.end_of_rib(slot, family);
                 }

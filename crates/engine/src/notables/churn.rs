@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+use super::maturity::HOUR;
 use crate::Engine;
 use crate::settings::secs;
 use crate::table::{Interest, Row};
@@ -17,7 +18,6 @@ use crate::table::{Interest, Row};
 const BINS: usize = 12;
 /// Of an origin: up to 2²⁰ updates.
 const ORIGIN_BINS: usize = 20;
-const HOUR: i64 = 3_600_000_000;
 /// Hours after which all counts are halved: a week weighs twice as much as the one before it.
 const HALVE: u32 = 168;
 
@@ -259,7 +259,7 @@ impl Engine {
             usual: Some(f64::from(told.usual)),
             watched: told.watched,
             summary,
-            ..super::blank(NotableKind::Churn, self.now)
+            ..Notable::blank(NotableKind::Churn, self.now)
         }))
     }
 }

@@ -82,7 +82,7 @@ impl Engine {
                 summary: format!(
                     "beacon {prefix}: {state} {seconds} s after its scheduled {done}; 90 minutes after it {missed} peer ASes {miss}"
                 ),
-                ..super::blank(kind, self.now)
+                ..Notable::blank(kind, self.now)
             })));
         }
     }

@@ -81,7 +81,7 @@ impl Flaps {
                 "{prefix} is flapping: lost {} times within {minutes} minutes",
                 entries.at.len()
             ),
-            ..super::blank(NotableKind::Flapping, transition.at)
+            ..Notable::blank(NotableKind::Flapping, transition.at)
         })
     }
 

@@ -293,7 +293,7 @@ impl Engine {
             prefixes: Some(prefixes as u32),
             watched,
             summary: format!("{from} {by} {to}: {prefixes} prefixes {text}"),
-            ..super::blank(NotableKind::Leak, self.now)
+            ..Notable::blank(NotableKind::Leak, self.now)
         }))
     }
 }

@@ -7,7 +7,7 @@ use crate::Engine;
 use crate::settings::secs;
 use crate::table::Interest;
 
-const HOUR: i64 = 3_600_000_000;
+pub(super) const HOUR: i64 = 3_600_000_000;
 
 /// How mature the baselines are. Counts of prefixes that are subjects, unless said otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,8 +66,7 @@ impl Engine {
     /// Counts over the whole table: a few milliseconds, so not for every message.
     pub fn maturity(&mut self) -> Maturity {
         let mut counted = Maturity {
-            full_feeds: [Family::V4, Family::V6]
-                .map(|family| self.peers.full_feeds(family, &self.settings, self.now)),
+            full_feeds: Family::ALL.map(|family| self.peers.full_feeds(family, &self.settings, self.now)),
             since: self.notables.begun,
             ..Maturity::default()
         };
@@ -89,7 +88,7 @@ impl Engine {
 
     /// Some collector has said something in the last `span` microseconds.
     fn heard_within(&self, span: i64) -> bool {
-        let last = self.peers.collectors.values().map(|health| health.last_at).max();
+        let last = self.peers.heard_at();
         last.is_some_and(|last| self.now.since(last) < span)
     }
 
@@ -138,7 +137,7 @@ impl Engine {
             prefixes: Some(counted.mature),
             measured: Some((counted.share() * 10_000.0).round() / 10_000.0),
             summary: counted.summary() + &self.rules_off(begun),
-            ..super::blank(kind, self.now)
+            ..Notable::blank(kind, self.now)
         })));
     }
 }

@@ -21,7 +21,7 @@ pub mod maturity;
 pub mod origin;
 pub(crate) mod sighting;
 
-use netfault_model::{Id, Notable, NotableKind, Output, Prefix, Time};
+use netfault_model::{Output, Prefix, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::{Engine, Settings};
@@ -98,28 +98,5 @@ impl Engine {
         self.judge_leaks();
         self.measure_beacons();
         self.count_baselines();
-    }
-}
-
-/// A statement about nothing yet.
-fn blank(what: NotableKind, at: Time) -> Notable {
-    Notable {
-        id: Id::default(),
-        what,
-        subject: None,
-        at,
-        first_evidence_at: at,
-        over: false,
-        baseline: None,
-        old_origins: Vec::new(),
-        new_origins: Vec::new(),
-        covered_by: None,
-        peers: None,
-        triplet: None,
-        prefixes: None,
-        measured: None,
-        usual: None,
-        watched: false,
-        summary: String::new(),
     }
 }

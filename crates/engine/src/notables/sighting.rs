@@ -354,7 +354,7 @@ impl Engine {
             peers: Some(seen),
             watched,
             summary: format!("{prefix} ({from}) is announced by {}: {said}", suspect.origin),
-            ..super::blank(NotableKind::OriginChange, self.now)
+            ..Notable::blank(NotableKind::OriginChange, self.now)
         })));
     }
 }

@@ -7,8 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::table::Row;
 
-pub const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
-
 /// A number of prefixes and the space that they announce: /32s of IPv4, /64s of IPv6. Space that is announced twice
 /// (a prefix and its more-specifics) counts twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,16 +61,6 @@ pub fn blocks(family: Family, space: u64) -> f64 {
         Family::V4 => space as f64 / 256.0,
         Family::V6 => space as f64 / 65_536.0,
     }
-}
-
-/// Prefixes shorter than /8 and /16 are left out (DESIGN section 5): they are leaks or mistakes, and one would
-/// outweigh everything else.
-pub fn aggregates(prefix: Prefix) -> bool {
-    prefix.len()
-        >= match prefix.family() {
-            Family::V4 => 8,
-            Family::V6 => 16,
-        }
 }
 
 /// A prefix that became Partial or Out.

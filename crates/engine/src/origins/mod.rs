@@ -26,9 +26,9 @@ use serde::{Deserialize, Serialize};
 use crate::Settings;
 use crate::notables::beacons::Beacons;
 use crate::settings::secs;
-use crate::table::Row;
+use crate::table::{Row, aggregates};
 pub use countries::{Countries, Range};
-use group::{Fall, Group, Inhabitants, Sum, aggregates, space};
+use group::{Fall, Group, Inhabitants, Sum, space};
 use space::{SAMPLE_EVERY, Space};
 use tell::{Edge, step};
 
@@ -99,7 +99,7 @@ pub(crate) struct View<'a> {
     /// Routes of others pass through this AS: it is alive, whatever it has lost.
     pub carries: &'a dyn Fn(Asn) -> bool,
     /// When any collector was last heard.
-    pub heard_at: Option<Time>,
+    pub heard_at: &'a dyn Fn() -> Option<Time>,
 }
 
 /// One edge of a prefix, as it is taken.
@@ -349,15 +349,15 @@ impl Origins {
         for country in std::mem::take(&mut self.touched_lands) {
             self.settle_country(settings, country, now, decided, view);
         }
-        let is_heard = view.heard_at.is_some_and(|at| now.since(at) < SAMPLE_EVERY);
+        let is_heard = || (view.heard_at)().is_some_and(|at| now.since(at) < SAMPLE_EVERY);
         match self.next_sample.filter(|&due| due <= now) {
             // What nobody tells us of is no sample of what there is.
-            Some(_) if !is_heard => self.next_sample = None,
+            Some(_) if !is_heard() => self.next_sample = None,
             Some(due) => {
                 self.next_sample = Some(due.plus_micros(SAMPLE_EVERY));
                 self.sample(settings, now, decided);
             }
-            None if is_heard && self.sampled && self.next_sample.is_none() => {
+            None if self.sampled && self.next_sample.is_none() && is_heard() => {
                 self.next_sample = Some(now.plus_micros(SAMPLE_EVERY));
             }
             None => {}

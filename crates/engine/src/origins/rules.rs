@@ -17,7 +17,7 @@
 
 use netfault_model::{Family, State, Time};
 
-use super::group::{FAMILIES, Group, Inhabitants, Side, Sum};
+use super::group::{Group, Inhabitants, Side, Sum};
 use crate::Settings;
 
 /// What is announced, in one family, besides stable prefixes. Nothing once a table dump told which are stable.
@@ -159,7 +159,7 @@ struct CountryRules<'a> {
 
 /// True of some family in which there is anything.
 fn any(group: &Group, rule: impl Fn(Family, &Side) -> bool) -> bool {
-    let sides = FAMILIES.map(|family| (family, &group.sides[family as usize]));
+    let sides = Family::ALL.map(|family| (family, &group.sides[family as usize]));
     let mut sides = sides.into_iter().filter(|(_, side)| side.stable.prefixes > 0);
     sides.any(|(family, side)| rule(family, side))
 }

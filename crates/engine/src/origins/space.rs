@@ -3,10 +3,10 @@
 //! One sample each six hours, 28 of them, so the memory of it is bounded by origins. Until there are 28 the rule is
 //! off; that is said once, when the first sample is taken.
 
-use netfault_model::{Asn, Baseline, Id, Notable, NotableKind, Output, Subject, Time};
+use netfault_model::{Asn, Baseline, Family, Id, Notable, NotableKind, Output, Subject, Time};
 use serde::{Deserialize, Serialize};
 
-use super::group::{FAMILIES, Group, blocks};
+use super::group::{Group, blocks};
 use crate::Settings;
 
 /// 28 samples are 7 days.
@@ -25,7 +25,7 @@ pub struct Space {
 
 impl Space {
     pub fn sample(&mut self, group: &Group) {
-        for family in FAMILIES {
+        for family in Family::ALL {
             let samples = &mut self.samples[family as usize];
             let announced = announced(group, family as usize);
             if announced == 0 && samples.is_empty() {
@@ -52,7 +52,7 @@ impl Space {
         now: Time,
         out: &mut Vec<Output>,
     ) {
-        for family in FAMILIES {
+        for family in Family::ALL {
             let index = family as usize;
             let (announced, median) = (announced(group, index), self.median[index]);
             let is_low = f64::from(announced) < settings.space_note * f64::from(median);
@@ -82,7 +82,7 @@ impl Space {
                 usual: Some(f64::from(median)),
                 watched,
                 summary,
-                ..note(now)
+                ..Notable::blank(NotableKind::Space, now)
             })));
         }
     }
@@ -92,7 +92,7 @@ impl Space {
 fn announced(group: &Group, family: usize) -> u32 {
     let side = &group.sides[family];
     let space = side.stable.space.saturating_sub(side.down.space);
-    blocks(FAMILIES[family], space).round() as u32
+    blocks(Family::ALL[family], space).round() as u32
 }
 
 /// The rule is off, and from when on it will be on.
@@ -104,28 +104,6 @@ pub fn not_yet(first: Time) -> Output {
     Output::Notable(Box::new(Notable {
         id: Id::of(&["notable", "space", &at]),
         summary,
-        ..note(first)
+        ..Notable::blank(NotableKind::Space, first)
     }))
-}
-
-fn note(at: Time) -> Notable {
-    Notable {
-        id: Id::default(),
-        what: NotableKind::Space,
-        subject: None,
-        at,
-        first_evidence_at: at,
-        over: false,
-        baseline: None,
-        old_origins: Vec::new(),
-        new_origins: Vec::new(),
-        covered_by: None,
-        peers: None,
-        triplet: None,
-        prefixes: None,
-        measured: None,
-        usual: None,
-        watched: false,
-        summary: String::new(),
-    }
 }

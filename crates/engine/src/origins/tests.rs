@@ -73,7 +73,7 @@ impl World {
             announced: &|row| Some(prefix(row)),
             covered: &|row| self.covered.contains(&row),
             carries: &|_| self.transit,
-            heard_at: Some(at(when)),
+            heard_at: &|| Some(at(when)),
         };
         self.origins.settle(&self.settings, at(when), &mut decided, view);
         for output in decided {

@@ -152,6 +152,11 @@ impl Peers {
         &mut self.sessions[slot as usize]
     }
 
+    /// When any collector was last heard.
+    pub fn heard_at(&self) -> Option<Time> {
+        self.collectors.values().map(|health| health.last_at).max()
+    }
+
     /// How many sessions there are.
     pub fn count(&self) -> usize {
         self.sessions.len()

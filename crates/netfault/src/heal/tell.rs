@@ -40,7 +40,7 @@ fn filled(hole: &Hole, messages: u64, added: usize, withdrawn: usize, now: Time)
             "The archive has filled the hole of {collector} from {from} to {to}: {messages} messages; verdicts added: {added}, \
              withdrawn: {withdrawn}."
         ),
-        ..empty(now)
+        ..Notable::blank(NotableKind::Healed, now)
     })
 }
 
@@ -59,30 +59,8 @@ fn was_not_so(transition: &Transition, now: Time) -> Output {
             transition.to.name(),
             transition.at
         ),
-        ..empty(now)
+        ..Notable::blank(NotableKind::Healed, now)
     })
-}
-
-fn empty(now: Time) -> Notable {
-    Notable {
-        id: Id::default(),
-        what: NotableKind::Healed,
-        subject: None,
-        at: now,
-        first_evidence_at: now,
-        over: false,
-        baseline: None,
-        old_origins: Vec::new(),
-        new_origins: Vec::new(),
-        covered_by: None,
-        peers: None,
-        triplet: None,
-        prefixes: None,
-        measured: None,
-        usual: None,
-        watched: false,
-        summary: String::new(),
-    }
 }
 
 fn notable(notable: Notable) -> Output {
