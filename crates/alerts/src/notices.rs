@@ -109,13 +109,18 @@ fn calls(incident: &Incident, policy: Policy) -> bool {
     bad && incident.watched && (policy.beacons || !incident.beacon)
 }
 
+/// Other sentences follow it in a message.
+fn sentence(summary: &str) -> String {
+    format!("{}.", summary.trim_end_matches('.'))
+}
+
 fn opened(incident: &Incident, id: String) -> Notice {
     Notice {
         id,
         state: NoticeState::Open,
         severity: incident.severity,
         subject: Some(incident.subject.clone()),
-        title: incident.summary.clone(),
+        title: sentence(&incident.summary),
         text: caveats(incident),
         started_at: incident.first_evidence_at,
         at: incident.at,
@@ -136,7 +141,7 @@ fn resolved(incident: &Incident, id: String, open: OpenNotice) -> Notice {
         state: NoticeState::Resolved,
         severity: open.severity,
         subject: Some(incident.subject.clone()),
-        title: incident.summary.clone(),
+        title: sentence(&incident.summary),
         text,
         started_at: open.started_at,
         at: incident.at,

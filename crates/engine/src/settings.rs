@@ -224,6 +224,21 @@ impl Default for Settings {
 impl Settings {
     /// The first thing that makes no sense, in one sentence.
     pub fn check(&self) -> Result<(), String> {
+        self.check_shares()?;
+        self.check_distances()?;
+        if self.min_peers == 0 || self.inferred_min_peers == 0 {
+            return Err("detect.min_peers and detect.inferred_min_peers must be at least 1".into());
+        }
+        if f64::from(self.cap_from_collectors) * self.collector_cap < 1.0 {
+            return Err(format!(
+                "detect.collector_cap ({}) cannot be kept with {} collectors: raise it or detect.cap_from_collectors",
+                self.collector_cap, self.cap_from_collectors
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_shares(&self) -> Result<(), String> {
         let shares = [
             ("min_known", self.min_known),
             ("inferred_min_share", self.inferred_min_share),
@@ -254,7 +269,11 @@ impl Settings {
                 return Err(format!("detect.{name} is {share}, but a share runs from 0 to 1"));
             }
         }
-        // Entry and leave thresholds keep their distance, or a prefix on the edge would flap for ever.
+        Ok(())
+    }
+
+    /// Entry and leave thresholds keep their distance, or a prefix on the edge would flap for ever.
+    fn check_distances(&self) -> Result<(), String> {
         let ordered = [
             ("out_at", self.out_at, "partial_at", self.partial_at),
             ("partial_at", self.partial_at, "recovering_at", self.recovering_at),
@@ -290,15 +309,6 @@ impl Settings {
                     "detect.{low} ({low_value}) must be below detect.{high} ({high_value})"
                 ));
             }
-        }
-        if self.min_peers == 0 || self.inferred_min_peers == 0 {
-            return Err("detect.min_peers and detect.inferred_min_peers must be at least 1".into());
-        }
-        if f64::from(self.cap_from_collectors) * self.collector_cap < 1.0 {
-            return Err(format!(
-                "detect.collector_cap ({}) cannot be kept with {} collectors: raise it or detect.cap_from_collectors",
-                self.collector_cap, self.cap_from_collectors
-            ));
         }
         Ok(())
     }

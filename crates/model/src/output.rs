@@ -425,6 +425,34 @@ pub struct Transition {
 }
 
 impl Transition {
+    /// One of which nothing else is known yet: to be filled in (`..Transition::plain(…)`).
+    pub fn plain(subject: Subject, from: State, to: State, at: Time) -> Self {
+        Transition {
+            subject,
+            from,
+            to,
+            at,
+            first_evidence_at: at,
+            visibility: None,
+            peers_seen: None,
+            peers_lost: None,
+            peers_unknown: None,
+            peers_eligible: None,
+            baseline: None,
+            cover: None,
+            finding: None,
+            servers_ok: None,
+            servers_eligible: None,
+            resolvers_ok: None,
+            resolvers_eligible: None,
+            watched: false,
+            beacon: false,
+            healed: false,
+            evidence: None,
+            dns: None,
+        }
+    }
+
     /// Of subject, states and time; the numbers beside them are evidence, not identity.
     pub fn id(&self) -> Id {
         let (kind, what) = self.subject.key();

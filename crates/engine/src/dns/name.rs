@@ -369,31 +369,19 @@ impl Name {
         self.rise = None;
         let first_evidence = self.evidence(to, finding, counts);
         let servers = counts.falls.unwrap_or_default();
+        let subject = Subject::Name {
+            name: self.name.to_string(),
+        };
         told.steps.push(Transition {
-            subject: Subject::Name {
-                name: self.name.to_string(),
-            },
-            from: self.state,
-            to,
-            at,
             first_evidence_at: first_evidence.unwrap_or(at).min(at),
-            visibility: None,
-            peers_seen: None,
-            peers_lost: None,
-            peers_unknown: None,
-            peers_eligible: None,
-            baseline: None,
-            cover: None,
             finding: Some(finding),
             servers_ok: Some(servers.not_down),
             servers_eligible: Some(servers.eligible),
             resolvers_ok: Some(counts.resolvers.good),
             resolvers_eligible: Some(counts.resolvers.voting),
             watched: true,
-            beacon: false,
-            healed: false,
-            evidence: None,
             dns: Some(Box::new(self.seen(to, at, cx))),
+            ..Transition::plain(subject, self.state, to, at)
         });
         self.state = to;
     }

@@ -253,7 +253,7 @@ impl Live {
             level: self.tally.level(),
             shown: self.is_shown(settings),
             flapping: self.flapping,
-            prefixes: self.tally.counted(),
+            prefixes: self.tally.prefixes,
         }
     }
 
@@ -321,7 +321,7 @@ impl Live {
             severity: self.severity(),
             level: self.tally.level(),
             prefixes_down: self.tally.down(),
-            prefixes: self.tally.counted(),
+            prefixes: self.tally.prefixes,
             watched: self.watched,
             shown: self.shown,
             beacon: self.beacon,

@@ -8,7 +8,6 @@ use super::part::{Key, Part};
 use super::severity::is_down;
 
 pub fn of(incident: &Incident, parts: &BTreeMap<Key, Part>) -> String {
-    let part = parts.get(&Key::of(&incident.subject));
     let what = subject(&incident.subject);
     match incident.state {
         IncidentState::Merged => match incident.merged_into {
@@ -30,12 +29,13 @@ pub fn of(incident: &Incident, parts: &BTreeMap<Key, Part>) -> String {
         }
         IncidentState::Open | IncidentState::Update => {
             let flapping = if incident.flapping { ", and it flaps" } else { "" };
-            format!("{}{flapping}", present(incident, part, &what))
+            format!("{}{flapping}", present(incident, parts, &what))
         }
     }
 }
 
-fn present(incident: &Incident, part: Option<&Part>, what: &str) -> String {
+fn present(incident: &Incident, parts: &BTreeMap<Key, Part>, what: &str) -> String {
+    let part = parts.get(&Key::of(&incident.subject));
     // What it was a share of when it went Out; while it is Degrading that changes with each prefix.
     let share = part
         .filter(|part| part.known == State::Out)
@@ -59,24 +59,39 @@ fn present(incident: &Incident, part: Option<&Part>, what: &str) -> String {
             let is = part
                 .filter(|part| !part.is_settled())
                 .map(|part| state(part.state));
-            let is = is.map_or("lost some of its prefixes".to_owned(), |state| {
-                format!("is {state}")
-            });
+            let is = is.map_or(some_of_it(incident).to_owned(), |state| format!("is {state}"));
             let gone = share
                 .map(|share| format!(": it lost {}", gone(share)))
                 .unwrap_or_default();
-            format!("{what} {is}{gone}; {}", counts(incident))
+            format!("{what} {is}{gone}; {}", counts(incident, parts))
         }
         (_, Some(part)) => format!("{what} is {}", state(part.state)),
-        (_, None) => format!("{what}: {}", counts(incident)),
+        (_, None) => format!("{what}: {}", counts(incident, parts)),
     }
 }
 
-fn counts(incident: &Incident) -> String {
-    let (down, all) = (incident.prefixes_down, incident.prefixes);
-    match all {
-        1 => format!("{down} of 1 prefix in this incident is down"),
-        _ => format!("{down} of {all} prefixes in this incident are down"),
+/// What becomes of an origin or a country that is in no trouble as a whole.
+fn some_of_it(incident: &Incident) -> &'static str {
+    match incident.level {
+        State::Degrading => "is losing some of its prefixes",
+        State::Recovering => "gets its prefixes back",
+        _ => "lost some of its prefixes",
+    }
+}
+
+/// Those that are down; while none is, those in the worst state that there is.
+fn counts(incident: &Incident, parts: &BTreeMap<Key, Part>) -> String {
+    let at_level = |part: &&Part| part.is_prefix() && part.known == incident.level;
+    let (some, are) = match incident.prefixes_down {
+        0 => (
+            parts.values().filter(at_level).count() as u32,
+            state(incident.level),
+        ),
+        down => (down, "down"),
+    };
+    match incident.prefixes {
+        1 => format!("{some} of 1 prefix in this incident is {are}"),
+        all => format!("{some} of {all} prefixes in this incident are {are}"),
     }
 }
 

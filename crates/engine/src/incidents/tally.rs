@@ -14,7 +14,7 @@ pub struct Tally {
     /// Prefixes that are or were Partial or Out, and those of them that no route of the same origin covered.
     pub fell: u32,
     pub bare: u32,
-    /// All prefixes.
+    /// All prefixes that are or were part of it.
     pub prefixes: u32,
 }
 
@@ -70,10 +70,5 @@ impl Tally {
         let down = STATES.into_iter().filter(|&state| is_down(state));
         down.map(|state| self.counts[Class::Prefix as usize][state as usize])
             .sum()
-    }
-
-    /// Prefixes that are or were part of it: those that fell, or, if none did, those that were Degrading.
-    pub fn counted(&self) -> u32 {
-        if self.fell > 0 { self.fell } else { self.prefixes }
     }
 }

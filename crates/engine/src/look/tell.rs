@@ -70,14 +70,11 @@ impl Engine {
         if edge.why.rule == Rule::QuorumLost && count.is_none() {
             evidence.threshold = None; // too few peer ASes, however many of them are known
         }
+        let subject = Subject::Prefix {
+            prefix: entry.prefix,
+            origin: episode.origin,
+        };
         Transition {
-            subject: Subject::Prefix {
-                prefix: entry.prefix,
-                origin: episode.origin,
-            },
-            from: edge.from,
-            to: edge.to,
-            at: self.now,
             first_evidence_at: episode.first_evidence.min(self.now),
             visibility: (tally.eligible > 0).then(|| (share * 100.0).round() / 100.0),
             peers_seen: Some(tally.seen),
@@ -86,16 +83,10 @@ impl Engine {
             peers_eligible: Some(tally.eligible),
             baseline: (tally.eligible > 0).then_some(baseline),
             cover: Some(self.cover(row, episode.origin)),
-            finding: None,
-            servers_ok: None,
-            servers_eligible: None,
-            resolvers_ok: None,
-            resolvers_eligible: None,
             watched,
             beacon: self.notables.beacons.is_beacon(entry.prefix, episode.origin),
-            healed: false,
             evidence: Some(Box::new(evidence)),
-            dns: None,
+            ..Transition::plain(subject, edge.from, edge.to, self.now)
         }
     }
 }

@@ -58,31 +58,15 @@ pub(super) fn step(
         share: Some(share),
     };
     Output::Transition(Box::new(Transition {
-        subject,
-        from,
-        to: edge.to,
-        at: now,
         first_evidence_at,
         visibility: Some((visibility * 100.0).round() / 100.0),
-        peers_seen: None,
-        peers_lost: None,
-        peers_unknown: None,
-        peers_eligible: None,
         baseline: Some(if inferred {
             Baseline::Inferred
         } else {
             Baseline::Held
         }),
-        cover: None,
-        finding: None,
-        servers_ok: None,
-        servers_eligible: None,
-        resolvers_ok: None,
-        resolvers_eligible: None,
         watched: edge.watched,
-        beacon: false,
-        healed: false,
         evidence: Some(Box::new(evidence)),
-        dns: None,
+        ..Transition::plain(subject, from, edge.to, now)
     }))
 }

@@ -111,22 +111,27 @@ pub fn lines(group: &str, figures: &Figures, musts: &Musts) -> Vec<Line> {
     ];
     rows.into_iter()
         .filter(|(_, value, _, must)| value.is_some() || must.is_some())
-        .map(|(figure, value, sense, must)| Line {
-            group: group.to_owned(),
-            figure,
-            value: value.map(|value| (value * 1000.0).round() / 1000.0),
-            must: must.map(|limit| match sense {
-                AtLeast => format!("≥ {limit}"),
-                AtMost => format!("≤ {limit}"),
-            }),
-            met: must.map(|limit| {
-                value.is_some_and(|value| match sense {
-                    AtLeast => value >= limit,
-                    AtMost => value <= limit,
-                })
-            }),
-        })
+        .map(|(figure, value, sense, must)| line(group, figure, value, sense, must))
         .collect()
+}
+
+/// A must on something that could not be measured is not met.
+fn line(group: &str, figure: &'static str, value: Option<f64>, sense: Sense, must: Option<f64>) -> Line {
+    Line {
+        group: group.to_owned(),
+        figure,
+        value: value.map(|value| (value * 1000.0).round() / 1000.0),
+        must: must.map(|limit| match sense {
+            Sense::AtLeast => format!("≥ {limit}"),
+            Sense::AtMost => format!("≤ {limit}"),
+        }),
+        met: must.map(|limit| {
+            value.is_some_and(|value| match sense {
+                Sense::AtLeast => value >= limit,
+                Sense::AtMost => value <= limit,
+            })
+        }),
+    }
 }
 
 #[cfg(test)]

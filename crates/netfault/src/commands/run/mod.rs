@@ -99,16 +99,7 @@ async fn serve_with(
     let (alerts, open) = Alerts::start(receivers, &config.alerts.outbox)
         .map_err(|error| Failure::unavailable(sentence(&error)))?;
     let alerts = Arc::new(alerts);
-    let sinks = Sinks {
-        printer: Some(EventWriter::new(
-            output::Forgiving::stdout(),
-            format,
-            Style::stdout(),
-        )),
-        recorder: store.map(|store| recorder(config, store)).transpose()?,
-        notifier: Some(notifier(config, &alerts, open)),
-        observer: None,
-    };
+    let sinks = sinks(config, store, notifier(config, &alerts, open), format)?;
     let archive = match &config.archive {
         Some(section) if !section.collectors.is_empty() => Some(super::archives::open(section)?),
         _ => None,
@@ -155,13 +146,36 @@ async fn serve_with(
     let _ = stop.send(true); // no receiver left means that all sources have ended
     while sources.join_next().await.is_some() {}
     finish(joined(worker.await)?)?;
+    close(alerts).await;
+    ended
+}
+
+fn sinks(
+    config: &Config,
+    store: Option<&OpenStore>,
+    notifier: Notifier,
+    format: Format,
+) -> Result<Sinks<output::Forgiving>> {
+    Ok(Sinks {
+        printer: Some(EventWriter::new(
+            output::Forgiving::stdout(),
+            format,
+            Style::stdout(),
+        )),
+        recorder: store.map(|store| recorder(config, store)).transpose()?,
+        notifier: Some(notifier),
+        observer: None,
+    })
+}
+
+/// What no receiver takes in time stays in the outbox.
+async fn close(alerts: Arc<Alerts>) {
     if let Ok(alerts) = Arc::try_unwrap(alerts) {
         let closed = alerts.close(CLOSE).await;
         if closed.pending > 0 {
             tracing::warn!(alerts = closed.pending, "not delivered yet, kept in the outbox");
         }
     }
-    ended
 }
 
 fn joined(
