@@ -1,7 +1,8 @@
 //! Brings one input into the peers and the table. Nothing is decided here; rows that changed are touched.
 
 use netfault_model::{
-    Announcement, Family, Gap, Input, Nlri, Output, Peer, RibRoute, SessionState, State, Time, Update,
+    Announcement, Arrival, Family, Gap, Input, Nlri, Output, Peer, RibRoute, SessionState, State, Time,
+    Update,
 };
 
 use crate::Engine;
@@ -24,11 +25,13 @@ impl Engine {
                 }
             }
             Input::Gap(gap) => self.apply_gap(*gap),
+            Input::Probe(probe) if probe.arrival != Arrival::InTime => self.stats.quarantined += 1,
             Input::Probe(probe) => {
                 self.names.probe(self.now, &probe, &mut self.named);
                 self.pending
                     .extend(self.named.drain(..).map(|it| Output::Transition(Box::new(it))));
             }
+            Input::Delegation(_) | Input::Hint(_) => {} // joined and weighed by the graph, which comes next
             Input::Tick(_) => {}
         }
     }

@@ -116,6 +116,8 @@ fn tie(a: &Input, b: &Input) -> Ordering {
         .then_with(|| match (a, b) {
             (Input::Probe(a), Input::Probe(b)) => (&a.name, &a.vantage, a.role, a.server, &a.qtype)
                 .cmp(&(&b.name, &b.vantage, b.role, b.server, &b.qtype)),
+            (Input::Delegation(a), Input::Delegation(b)) => (&a.name, &a.vantage).cmp(&(&b.name, &b.vantage)),
+            (Input::Hint(a), Input::Hint(b)) => (&a.service, &a.source).cmp(&(&b.service, &b.source)),
             _ => Ordering::Equal,
         })
 }
@@ -127,7 +129,7 @@ fn place(input: &Input) -> (Option<Collector>, Option<&Peer>) {
         Input::Peer(state) => (Some(state.peer.collector), Some(&state.peer)),
         Input::EndOfRib { peer, .. } => (Some(peer.collector), Some(peer)),
         Input::Gap(gap) => (gap.collector, gap.peer.as_ref()),
-        Input::Probe(_) | Input::Tick(_) => (None, None),
+        Input::Probe(_) | Input::Delegation(_) | Input::Hint(_) | Input::Tick(_) => (None, None),
     }
 }
 

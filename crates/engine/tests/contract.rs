@@ -63,6 +63,10 @@ fn shift(output: Output, by: i64) -> Output {
             feed.at = feed.at.plus_micros(by);
             Output::Feed(feed)
         }
+        Output::Delegation(mut it) => {
+            it.at = it.at.plus_micros(by);
+            Output::Delegation(it)
+        }
         Output::Gap(gap) => Output::Gap(gap),
     }
 }

@@ -109,6 +109,8 @@ fn probe(vantage: &str, role: Role, server: &str, second: i64, qtype: &str, outc
         answers: Vec::new(),
         transport: Transport::Udp,
         packets_sent: 1,
+        arrival: netfault_model::Arrival::InTime,
+        detail: None,
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::input::Arrival;
 use crate::time::Time;
 
 /// How a question ended. Closed: a new way to fail is a new variant, never a text.
@@ -165,4 +166,9 @@ pub struct Probe {
     pub transport: Transport,
     /// Packets (UDP) or connections (TCP) that it took.
     pub packets_sent: u8,
+    /// The receiver's verdict on `at`: an agent's clock may be wrong, and its spool may be hours old. Such a probe is stored
+    /// and decides nothing.
+    pub arrival: Arrival,
+    /// What of the answer broke the user's assertion, or what validation found, in words.
+    pub detail: Option<String>,
 }

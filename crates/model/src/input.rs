@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::delegation::Delegation;
 use crate::dns::Probe;
+use crate::hint::Hint;
 use crate::net::{Asn, Collector, Family, Peer, Prefix};
 use crate::time::Time;
 
@@ -23,6 +25,10 @@ pub enum Input {
     Gap(Box<Gap>),
     /// One DNS question to one address, and how it ended.
     Probe(Box<Probe>), // boxed: it is three times as large as an update, and inputs are moved a lot
+    /// Whom a name depends on, as a walk found it.
+    Delegation(Box<Delegation>),
+    /// How users of a service fare: a hint, never a verdict.
+    Hint(Box<Hint>),
     /// Time passes. The live clock sends these; they carry nothing else.
     Tick(Time),
 }
@@ -37,16 +43,11 @@ impl Input {
             Input::EndOfRib { at, .. } | Input::Tick(at) => *at,
             Input::Gap(gap) => gap.at,
             Input::Probe(probe) => probe.at,
+            Input::Delegation(delegation) => delegation.at,
+            Input::Hint(hint) => hint.at,
         }
     }
 }
-
-// NOTE (temporary) to the engineer of ARCHIVES: there will be no Arrival::Healed and no Input::Healed. A hole is
-// healed by the lead in crates/netfault/src/heal/ by a second engine that plays checkpoint + archive + journal in
-// event time. What your heal task must deliver instead: given a hole (collector, from, to), wait until the
-// archive has the files of the span, fetch them into the cache and hand over
-// `Filled { collector, from, to, files: Vec<PathBuf> }` through a bounded channel (or `GivenUp { .. }`).
-// Public API wanted: `archive::heal::run(archive, holes: mpsc::Receiver<Hole>, filled: mpsc::Sender<Filled>, stop)`.
 
 /// The source's verdict on a message's own time stamp. The engine has no clock to judge it by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,12 +7,15 @@
 //! * [`net`] AS numbers, prefixes, collectors, peers
 //! * [`input`] what the engine is told
 //! * [`dns`] one question to one address, and how it ended
+//! * [`delegation`] whom a name depends on; [`hint`] how users of a service fare
 //! * [`id`] names of statements, derived from what they say
 //! * [`output`] what the engine says, and its JSON (`schemas/event.schema.json`)
 //! * [`incident`] what belongs together, told once
 //! * [`watch`] which prefixes, origins and names the user cares about
 
+pub mod delegation;
 pub mod dns;
+pub mod hint;
 pub mod id;
 pub mod incident;
 pub mod input;
@@ -21,7 +24,9 @@ pub mod output;
 pub mod time;
 pub mod watch;
 
+pub use delegation::{Address, Delegation, DelegationFinding, NameServer, Route};
 pub use dns::{Outcome, Probe, Role, Transport};
+pub use hint::{Hint, HintKind, HttpPhase};
 pub use id::Id;
 pub use incident::{Cause, Child, Incident, IncidentState};
 pub use input::{

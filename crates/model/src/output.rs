@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::delegation::Delegation;
 use crate::id::Id;
 use crate::incident::Incident;
 use crate::input::Gap;
@@ -16,6 +17,8 @@ pub enum Output {
     Transition(Box<Transition>),
     Incident(Box<Incident>),
     Notable(Box<Notable>),
+    /// Whom a name depends on, each address joined to its route.
+    Delegation(Box<Delegation>),
     Feed(Feed),
     Gap(Gap),
 }
@@ -26,6 +29,7 @@ impl Output {
             Output::Transition(transition) => transition.at,
             Output::Incident(incident) => incident.at,
             Output::Notable(notable) => notable.at,
+            Output::Delegation(delegation) => delegation.at,
             Output::Feed(feed) => feed.at,
             Output::Gap(gap) => gap.at,
         }
@@ -34,6 +38,7 @@ impl Output {
     /// The `kind` in JSON. Outputs of one instant are ordered by it, then by subject.
     pub fn kind(&self) -> &'static str {
         match self {
+            Output::Delegation(_) => "delegation",
             Output::Feed(_) => "feed",
             Output::Gap(_) => "gap",
             Output::Incident(_) => "incident",

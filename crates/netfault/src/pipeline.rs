@@ -289,7 +289,7 @@ impl<W: Write> Pipeline<W> {
                 Output::Notable(it) if it.what == NotableKind::Baseline && self.sinks.notifier.is_some() => {
                     tracing::info!("{}", it.summary);
                 }
-                Output::Feed(_) | Output::Notable(_) => {}
+                Output::Feed(_) | Output::Notable(_) | Output::Delegation(_) => {}
             }
             if let Some(observer) = &mut self.sinks.observer {
                 observer(&output);
@@ -380,6 +380,7 @@ impl Recorder {
             Output::Incident(incident) => self.writer.incident(incident),
             Output::Notable(notable) => self.writer.notable(notable),
             Output::Gap(gap) => self.writer.gap(gap),
+            Output::Delegation(_) => {}
         }
     }
 }

@@ -101,6 +101,8 @@ fn probe() -> impl Strategy<Value = Input> {
                 answers,
                 transport: Transport::Udp,
                 packets_sent: 1,
+                arrival: netfault_model::Arrival::InTime,
+                detail: None,
             }))
         })
 }

@@ -39,6 +39,8 @@ pub(super) fn probe(
         answers: Vec::new(),
         transport: Transport::Udp,
         packets_sent: 1,
+        arrival: netfault_model::Arrival::InTime,
+        detail: None,
     }
 }
 

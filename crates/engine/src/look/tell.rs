@@ -102,6 +102,7 @@ pub(crate) fn subject_order(a: &Output, b: &Output) -> Ordering {
         (Output::Notable(a), Output::Notable(b)) => {
             (a.what, &a.subject, a.id).cmp(&(b.what, &b.subject, b.id))
         }
+        (Output::Delegation(a), Output::Delegation(b)) => (&a.name, &a.vantage).cmp(&(&b.name, &b.vantage)),
         (Output::Feed(a), Output::Feed(b)) => (a.collector, a.peer).cmp(&(b.collector, b.peer)),
         (Output::Gap(a), Output::Gap(b)) => {
             (a.source, a.collector, a.peer, a.offset).cmp(&(b.source, b.collector, b.peer, b.offset))

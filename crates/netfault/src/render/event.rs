@@ -18,6 +18,7 @@ pub fn event_line(output: &Output) -> serde_json::Result<String> {
         Output::Transition(transition) => serde_json::to_string(&TransitionEvent::from(transition.as_ref())),
         Output::Incident(incident) => serde_json::to_string(&tagged(output, incident)),
         Output::Notable(notable) => serde_json::to_string(&tagged(output, notable)),
+        Output::Delegation(delegation) => serde_json::to_string(&tagged(output, delegation)),
         Output::Gap(gap) => serde_json::to_string(&GapEvent::from(gap)),
         Output::Feed(feed) => serde_json::to_string(&FeedEvent::from(feed)),
     }

@@ -179,7 +179,7 @@ fn subject_of(output: &Output) -> Option<&Subject> {
         Output::Transition(transition) => Some(&transition.subject),
         Output::Incident(incident) => Some(&incident.subject),
         Output::Notable(notable) => notable.subject.as_ref(),
-        Output::Feed(_) | Output::Gap(_) => None,
+        Output::Feed(_) | Output::Gap(_) | Output::Delegation(_) => None,
     }
 }
 

@@ -13,6 +13,7 @@ pub fn human_line(output: &Output, style: Style) -> String {
         Output::Transition(transition) => self::transition(transition, style),
         Output::Incident(incident) => told::incident(incident, style),
         Output::Notable(notable) => told::notable(notable, style),
+        Output::Delegation(delegation) => told::delegation(delegation, style),
         Output::Gap(gap) => self::gap(gap, style),
         Output::Feed(feed) => self::feed(feed, style),
     }

@@ -1,6 +1,6 @@
 //! Incidents and notables as one line for people. Their sentence is the engine's; here it gets its frame.
 
-use netfault_model::{Baseline, Incident, IncidentState, Notable};
+use netfault_model::{Baseline, Delegation, Incident, IncidentState, Notable};
 
 use super::style::{Style, moment};
 
@@ -29,6 +29,33 @@ pub fn incident(incident: &Incident, style: Style) -> String {
         true => line,
         false => style.dim(&line),
     }
+}
+
+/// `2026-11-27 02:03:42Z  example.com  delegation  zone example.com: 4 servers in 192.0.2.0/24 (AS64500)`
+pub fn delegation(delegation: &Delegation, style: Style) -> String {
+    let mut routes: Vec<String> = delegation
+        .servers
+        .iter()
+        .filter_map(|server| server.route)
+        .map(|route| match route.origin {
+            Some(origin) => format!("{} ({origin})", route.prefix),
+            None => route.prefix.to_string(),
+        })
+        .collect();
+    routes.sort();
+    routes.dedup();
+    let within = match routes.is_empty() {
+        true => String::new(),
+        false => format!(" in {}", routes.join(", ")),
+    };
+    let line = format!(
+        "{}  {:<18}  delegation           zone {}: {} addresses of name servers{within}",
+        moment(delegation.at),
+        delegation.name,
+        delegation.zone.as_deref().unwrap_or("not found"),
+        delegation.servers.len(),
+    );
+    style.dim(&line)
 }
 
 /// What weighs it.

@@ -45,6 +45,8 @@ pub struct Details {
     pub answers: Vec<String>,
     /// Owner of the SOA in the authority section: the zone that the name is in (RFC 2308 §3).
     pub zone: Option<Name>,
+    /// What of the answer broke an assertion, or what validation found, in words.
+    pub detail: Option<String>,
 }
 
 /// Sorts one answer, or the lack of one, into the closed set of outcomes.
@@ -93,6 +95,7 @@ pub(super) fn judge_matched(asked: &Asked, answer: &Answer) -> (Outcome, Details
         ttl: answer.answers.iter().map(|record| record.ttl).min(),
         answers: presentation(&answer.answers, asked.qtype),
         zone: soa_owner(&answer.authorities),
+        detail: None,
     };
     (outcome(asked, answer), details)
 }

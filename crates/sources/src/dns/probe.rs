@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_proto::rr::{Name, RecordType};
-use netfault_model::{Outcome, Probe, Role, Time, Transport};
+use netfault_model::{Arrival, Outcome, Probe, Role, Time, Transport};
 use tokio::time::Instant;
 
 use super::asking::{Asking, Step};
@@ -103,6 +103,8 @@ impl Reply {
             answers: self.details.answers,
             transport: self.transport,
             packets_sent: self.packets_sent,
+            arrival: Arrival::InTime,
+            detail: self.details.detail,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use netfault_model::Input;
 
 /// First bytes of every segment; the last one is the version of the format.
-pub const MAGIC: [u8; 8] = *b"nfjrnl\x00\x01";
+pub const MAGIC: [u8; 8] = *b"nfjrnl\x00\x02";
 pub const EXTENSION: &str = "nfj";
 /// Length of a block's header.
 pub const HEADER: usize = 4 + 4 + 8 + 4 + 4;

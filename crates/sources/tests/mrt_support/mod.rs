@@ -119,7 +119,9 @@ pub fn facts_of(inputs: &[Input]) -> BTreeSet<Fact> {
                 facts.insert(Fact::Session(session, state.state == SessionState::Up));
             }
             Input::EndOfRib { .. } | Input::Gap(_) => {}
-            Input::Probe(_) | Input::Tick(_) => panic!("not from an archive: {input:?}"),
+            Input::Probe(_) | Input::Delegation(_) | Input::Hint(_) | Input::Tick(_) => {
+                panic!("not from an archive: {input:?}")
+            }
         }
     }
     facts

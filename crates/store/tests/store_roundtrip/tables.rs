@@ -32,6 +32,8 @@ fn embedded_every_table_gives_back_what_was_written() {
         answers: vec!["157.240.1.35".into(), String::new()],
         transport: Transport::Udp,
         packets_sent: 2,
+        arrival: netfault_model::Arrival::InTime,
+        detail: None,
     };
     let feed = Feed {
         at,

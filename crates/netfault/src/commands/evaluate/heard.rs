@@ -63,7 +63,7 @@ impl Heard {
             Output::Transition(transition) => self.transition(transition),
             Output::Incident(incident) => self.incident(incident),
             Output::Notable(notable) => self.notable(notable),
-            Output::Feed(_) | Output::Gap(_) => {}
+            Output::Feed(_) | Output::Gap(_) | Output::Delegation(_) => {}
         }
     }
 
