@@ -147,7 +147,9 @@ fn lines_of(inputs: &[Input]) -> Vec<Line> {
                 ));
             }
             Input::EndOfRib { .. } | Input::Gap(_) => {}
-            Input::Probe(_) | Input::Tick(_) => panic!("not from an archive: {input:?}"),
+            Input::Probe(_) | Input::Delegation(_) | Input::Hint(_) | Input::Tick(_) => {
+                panic!("not from an archive: {input:?}")
+            }
         }
     }
     lines
