@@ -55,7 +55,7 @@ struct First {
 impl Asking {
     pub fn begin(question: Arc<Question>) -> (Asking, Step) {
         let flags = Flags {
-            recurse: question.role == Role::Resolver,
+            recurse: !question.role.is_authority(),
             no_validation: false,
             random_case: !question.plain_case,
         };

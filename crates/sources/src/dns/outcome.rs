@@ -109,12 +109,12 @@ fn outcome(asked: &Asked, answer: &Answer) -> Outcome {
         1 => Outcome::Formerr,
         2 => Outcome::Servfail,
         // A name error without authority is hearsay: the server does not serve the zone.
-        3 if asked.role == Role::Authority && !answer.authoritative => Outcome::Lame,
+        3 if asked.role.is_authority() && !answer.authoritative => Outcome::Lame,
         3 => Outcome::Nxdomain,
         4 => Outcome::Notimp,
         5 => Outcome::Refused,
         // NOTAUTH: the server says itself that it has no authority for the zone (RFC 2136 §2.2).
-        9 if asked.role == Role::Authority => Outcome::Lame,
+        9 if asked.role.is_authority() => Outcome::Lame,
         9 => Outcome::Refused,
         // BADVERS: EDNS version 0 is not implemented (RFC 6891 §6.1.3).
         16 => Outcome::Notimp,
@@ -135,7 +135,7 @@ fn repeats_question(asked: &Asked, answer: &Answer) -> bool {
 }
 
 fn no_error(asked: &Asked, answer: &Answer) -> Outcome {
-    if asked.role == Role::Authority && !answer.authoritative {
+    if asked.role.is_authority() && !answer.authoritative {
         // A referral (down to a child zone or up to the root), or an answer out of a cache.
         return Outcome::Lame;
     }
@@ -147,10 +147,10 @@ fn no_error(asked: &Asked, answer: &Answer) -> Outcome {
         .any(|record| record.record_type() == asked.qtype && record.name.eq_ignore_root(&end));
     if !found {
         // An authority does not follow an alias out of its zone: the alias itself is the answer.
-        let answered = asked.role == Role::Authority && is_alias;
+        let answered = asked.role.is_authority() && is_alias;
         return if answered { Outcome::Ok } else { Outcome::Nodata };
     }
-    if asked.role == Role::Resolver && !asked.private_ok && addresses(&answer.answers).any(is_bogon) {
+    if !asked.role.is_authority() && !asked.private_ok && addresses(&answer.answers).any(is_bogon) {
         return Outcome::Bogon;
     }
     Outcome::Ok
