@@ -3,11 +3,13 @@
 mod dns_lab;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dns_lab::*;
 use hickory_proto::rr::RecordType;
 use netfault_model::Outcome;
+use netfault_sources::dns::expect::Expectation;
 use netfault_sources::dns::probe::{Question, ask};
 use tokio::net::UdpSocket;
 
@@ -255,4 +257,26 @@ async fn servfail_at_a_resolver_is_bogus_only_if_cd_brings_an_answer() {
     }
     // An authority validates nothing: no second question.
     assert_eq!(ask(&question(validating.addr)).await.packets_sent, 1);
+}
+
+/// The same answer, expected and not: the sentence about it comes with the outcome.
+#[tokio::test]
+async fn an_answer_that_is_not_expected_is_wrong() {
+    let server = responder(|query| vec![good(query)]).await;
+    let expecting = |wanted: &str| Question {
+        expect: Some(Arc::new(Expectation {
+            any_of: vec![wanted.parse().unwrap()],
+            ..Expectation::default()
+        })),
+        ..question(server.addr)
+    };
+    let right = ask(&expecting("192.0.2.1")).await;
+    assert_eq!((right.outcome, right.details.detail), (Outcome::Ok, None));
+    let wrong = ask(&expecting("192.0.2.2")).await;
+    assert_eq!(wrong.outcome, Outcome::WrongAnswer);
+    assert_eq!(
+        wrong.details.detail.as_deref(),
+        Some("not 192.0.2.2 but 192.0.2.1")
+    );
+    assert_eq!(wrong.details.answers, ["192.0.2.1"]);
 }

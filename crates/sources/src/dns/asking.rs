@@ -127,7 +127,22 @@ impl Asking {
 
     fn answered(&mut self, answer: &Answer, transport: Transport, latency: Duration) -> Step {
         let (outcome, details) = judge_matched(&self.asked(), answer);
+        let (outcome, details) = self.expected(outcome, details);
         self.ended(outcome, details, transport, Some(latency))
+    }
+
+    /// A whole answer that is not what the name's owner expects is wrong.
+    fn expected(&self, outcome: Outcome, mut details: Details) -> (Outcome, Details) {
+        let Some(expect) = self.question.expect.as_ref().filter(|_| outcome == Outcome::Ok) else {
+            return (outcome, details);
+        };
+        match expect.judge(self.question.qtype, &details.answers) {
+            Ok(()) => (outcome, details),
+            Err(why) => {
+                details.detail = Some(why);
+                (Outcome::WrongAnswer, details)
+            }
+        }
     }
 
     /// Silence is malformed if the server said something, but never the answer.
@@ -208,7 +223,7 @@ impl Asking {
 /// What came with CD=1 shows that the resolver could have answered, but for validation.
 fn has_data(outcome: Outcome, details: &Details) -> bool {
     match outcome {
-        Outcome::Ok | Outcome::Nodata | Outcome::Nxdomain | Outcome::Bogon => true,
+        Outcome::Ok | Outcome::Nodata | Outcome::Nxdomain | Outcome::Bogon | Outcome::WrongAnswer => true,
         // Cut short, and no TCP: there is something, all the same.
         Outcome::Truncated => details.rcode == Some(0),
         _ => false,

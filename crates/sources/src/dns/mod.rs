@@ -4,6 +4,8 @@
 //! that nobody counts, or a cache of ours.
 //!
 //! * [`wire`] a question to bytes, bytes to an answer
+//! * [`resolver`] whom to ask, and how: UDP, TCP, TLS, HTTPS
+//! * [`expect`] what a name should answer, as its owner says
 //! * [`outcome`] what an answer (or none) means: pure, and the entry of the fuzz target
 //! * [`asking`] what to send next, until there is an outcome
 //! * [`probe`] puts one question to one address over UDP, and TCP where truncated
@@ -18,9 +20,11 @@
 mod asking;
 pub mod bogon;
 pub mod check;
+pub mod expect;
 pub mod outcome;
 pub mod probe;
 pub mod resolv_conf;
+pub mod resolver;
 pub mod schedule;
 mod transport;
 pub mod udp;

@@ -12,7 +12,9 @@ use netfault_model::{Arrival, Outcome, Probe, Role, Time, Transport};
 use tokio::time::Instant;
 
 use super::asking::{Asking, Step};
+use super::expect::Expectation;
 use super::outcome::Details;
+use super::resolver::{Resolver, Via};
 use super::transport::{Ignored, tcp, udp};
 use super::wire::{self, Query0x20};
 
@@ -24,6 +26,8 @@ pub const RESOLVER_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct Question {
     pub server: SocketAddr,
+    /// How to get there. Authorities are asked over UDP.
+    pub via: Via,
     pub role: Role,
     pub name: Name,
     pub qtype: RecordType,
@@ -35,6 +39,8 @@ pub struct Question {
     pub plain_case: bool,
     /// The name is meant to have private addresses.
     pub private_ok: bool,
+    /// What the answer must be; where it is not, the outcome is `wrong_answer`.
+    pub expect: Option<Arc<Expectation>>,
 }
 
 impl Question {
@@ -42,6 +48,7 @@ impl Question {
     pub fn to_authority(server: SocketAddr, name: Name, qtype: RecordType) -> Self {
         Question {
             server,
+            via: Via::Udp,
             role: Role::Authority,
             name,
             qtype,
@@ -49,17 +56,19 @@ impl Question {
             retries: 1,
             plain_case: false,
             private_ok: false,
+            expect: None,
         }
     }
 
-    /// RD=1, 5 s, no retry; on SERVFAIL once more with CD=1.
-    pub fn to_resolver(server: SocketAddr, name: Name, qtype: RecordType) -> Self {
-        let role = Role::Resolver;
+    /// RD=1, 5 s, no retry; on SERVFAIL once more with CD=1. An address alone is asked over UDP.
+    pub fn to_resolver(resolver: impl Into<Resolver>, name: Name, qtype: RecordType) -> Self {
+        let Resolver { addr, via } = resolver.into();
         Question {
-            role,
+            via,
+            role: Role::Resolver,
             timeout: RESOLVER_TIMEOUT,
             retries: 0,
-            ..Question::to_authority(server, name, qtype)
+            ..Question::to_authority(addr, name, qtype)
         }
     }
 }
