@@ -143,7 +143,12 @@ impl Client {
         heard.meaning()
     }
 
-    fn request(&self, position: Position, batch: Bytes, stamp: Stamp) -> Result<Request<Full<Bytes>>, Failure> {
+    fn request(
+        &self,
+        position: Position,
+        batch: Bytes,
+        stamp: Stamp,
+    ) -> Result<Request<Full<Bytes>>, Failure> {
         let Position { epoch, seq } = position;
         let target = format!("{PATH}?epoch={epoch}&seq={seq}");
         let asked = Asked {

@@ -93,8 +93,14 @@ mod tests {
             .collect::<Vec<_>>()
         };
         assert_eq!(told(179), []);
-        assert_eq!(told(180), [("agent b: it does not report".to_owned(), Some(at(0)))]);
-        assert_eq!(told(280), [("agent a: it does not report".to_owned(), Some(at(100)))]);
+        assert_eq!(
+            told(180),
+            [("agent b: it does not report".to_owned(), Some(at(0)))]
+        );
+        assert_eq!(
+            told(280),
+            [("agent a: it does not report".to_owned(), Some(at(100)))]
+        );
         assert_eq!(told(9999), []);
         heard.note("a", at(10_000));
         assert_eq!(told(10_179), []);

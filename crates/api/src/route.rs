@@ -128,7 +128,9 @@ async fn route(state: &State, parts: &Parts, body: Incoming) -> Answer {
         Access::Clients => state.callers.bearer(&parts.headers),
     };
     let read = match caller {
-        Ok(caller) => read(state, endpoint, parts, body).await.map(|body| (caller, body)),
+        Ok(caller) => read(state, endpoint, parts, body)
+            .await
+            .map(|body| (caller, body)),
         Err(refused) => Err(refused),
     };
     match read {
@@ -167,16 +169,8 @@ async fn signed(state: &State, endpoint: Endpoint, parts: &Parts, body: Incoming
     seal(answer, &claim, (state.clock)())
 }
 
-async fn genuine(
-    state: &State,
-    endpoint: Endpoint,
-    parts: &Parts,
-    claim: &Claim<'_>,
-    body: Bytes,
-) -> Answer {
-    let turn = claim
-        .is_new((state.clock)())
-        .and_then(|()| claim.turn());
+async fn genuine(state: &State, endpoint: Endpoint, parts: &Parts, claim: &Claim<'_>, body: Bytes) -> Answer {
+    let turn = claim.is_new((state.clock)()).and_then(|()| claim.turn());
     match turn {
         Ok(_turn) => {
             let caller = Caller::Agent(claim.name.clone());
@@ -196,7 +190,9 @@ fn seal(mut answer: Answer, claim: &Claim, now: Time) -> Answer {
         let value = HeaderValue::try_from(value).ok()?; // digits always fit
         Some((HeaderName::from_static(name), value))
     };
-    answer.headers.extend(header(sign::TIME, now.micros().to_string()));
+    answer
+        .headers
+        .extend(header(sign::TIME, now.micros().to_string()));
     answer.headers.extend(header(sign::SIGNATURE, signature));
     answer
 }
@@ -211,7 +207,10 @@ async fn read(state: &State, endpoint: Endpoint, parts: &Parts, body: Incoming) 
         let sentence = format!("the body may have {most} bytes");
         Answer::error(StatusCode::PAYLOAD_TOO_LARGE, sentence)
     };
-    let length = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let length = parts
+        .headers
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok());
     let length: Option<u64> = length.and_then(|length| length.parse().ok());
     if length.is_some_and(|length| length > most as u64) {
         return Err(too_long());

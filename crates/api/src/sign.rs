@@ -240,7 +240,12 @@ mod tests {
         for text in ["", "v1=", "v1=00", "v2=00", long.as_str()] {
             assert!(!is_request(&token, &asked("/x"), b"", text), "{text}");
         }
-        for text in ["", "00", "g00102030405060708090a0b0c0d0e0f", "+00102030405060708090a0b0c0d0e0f"] {
+        for text in [
+            "",
+            "00",
+            "g00102030405060708090a0b0c0d0e0f",
+            "+00102030405060708090a0b0c0d0e0f",
+        ] {
             assert_eq!(Nonce::parse(text), None, "{text}");
         }
         assert!(token.is("0123456789abcdef") && !token.is("0123456789abcdeF"));

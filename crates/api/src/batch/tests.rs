@@ -159,7 +159,8 @@ fn long_texts_are_cut_at_a_character() {
 
 #[test]
 fn unknown_fields_are_skipped_and_another_version_is_said() {
-    let ok = zipped(r#"{"version":1,"items":[{"gap":{"at":"1700000000","reason":"x","new":[1]}}],"more":{}}"#);
+    let ok =
+        zipped(r#"{"version":1,"items":[{"gap":{"at":"1700000000","reason":"x","new":[1]}}],"more":{}}"#);
     assert_eq!(unpack(&ok).unwrap().len(), 1);
     let newer = zipped(r#"{"version":2,"things":7}"#);
     assert!(matches!(unpack(&newer), Err(Malformed::Version(2))));
@@ -168,12 +169,21 @@ fn unknown_fields_are_skipped_and_another_version_is_said() {
 #[test]
 fn what_is_no_batch_is_an_error_of_bounded_cost() {
     let empty: &[u8] = &[];
-    for bytes in [empty, b"{}", &zipped(""), &zipped("[1]"), &zipped(&"[".repeat(100_000))] {
+    for bytes in [
+        empty,
+        b"{}",
+        &zipped(""),
+        &zipped("[1]"),
+        &zipped(&"[".repeat(100_000)),
+    ] {
         assert!(unpack(bytes).is_err());
     }
     let bomb = zstd::bulk::compress(&vec![b' '; 256 << 20], 1).unwrap();
     assert!(bomb.len() < MAX_PACKED, "{}", bomb.len());
-    assert!(matches!(unpack(&bomb), Err(Malformed::TooLong | Malformed::Zstd(_))));
+    assert!(matches!(
+        unpack(&bomb),
+        Err(Malformed::TooLong | Malformed::Zstd(_))
+    ));
     let many = r#"{"gap":{"at":"0","reason":""}}"#;
     let many = zipped(&format!(
         r#"{{"version":1,"items":[{}]}}"#,
