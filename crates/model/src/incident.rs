@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::delegation::Route;
 use crate::id::Id;
+use crate::net::Asn;
 use crate::output::{Baseline, State, Subject};
 use crate::time::Time;
 
@@ -29,7 +31,7 @@ impl IncidentState {
     }
 }
 
-/// What is held to be the cause. The rules of DESIGN section 7 add more.
+/// What is held to be the cause (DESIGN section 7). Closed; each but the first three follows from a [`CauseRule`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
@@ -39,8 +41,24 @@ pub enum Cause {
     OriginWithdrawn,
     /// A good part of a country's space or origins went.
     CountryWithdrawn,
-    /// A name fails; why is in its finding.
+    /// A name fails, and no rule says why.
     NameFailing,
+    /// R1: the prefixes of its name servers went, and the name with them.
+    NameServersWithdrawn,
+    /// R2: the prefixes of its name servers go; it still resolves.
+    DnsOutagePredicted,
+    /// R3: the prefixes of its own addresses went; its name servers are fine.
+    ServiceWithdrawn,
+    /// R4: losses of several origins have one transit AS in common.
+    TransitFailed,
+    /// R5: somebody else announced it before it was lost, or a more-specific of it.
+    Hijacked,
+    /// R6: its name servers do not answer, or answer wrongly, though their prefixes are there.
+    DnsServersFailed,
+    /// R7: only resolvers fail it.
+    ResolversFail,
+    /// R7: resolvers that validate refuse its answers.
+    DnssecBogus,
 }
 
 impl Cause {
@@ -50,6 +68,90 @@ impl Cause {
             Cause::OriginWithdrawn => "origin_withdrawn",
             Cause::CountryWithdrawn => "country_withdrawn",
             Cause::NameFailing => "name_failing",
+            Cause::NameServersWithdrawn => "name_servers_withdrawn",
+            Cause::DnsOutagePredicted => "dns_outage_predicted",
+            Cause::ServiceWithdrawn => "service_withdrawn",
+            Cause::TransitFailed => "transit_failed",
+            Cause::Hijacked => "hijacked",
+            Cause::DnsServersFailed => "dns_servers_failed",
+            Cause::ResolversFail => "resolvers_fail",
+            Cause::DnssecBogus => "dnssec_bogus",
+        }
+    }
+}
+
+/// Which rule of DESIGN section 7 found the cause. R0 and R8 are no incidents: see [`crate::NotableKind`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CauseRule {
+    R1,
+    R2,
+    R3,
+    R4,
+    R5,
+    R6,
+    R7,
+}
+
+/// The numbers behind a cause. What does not apply is `None` or empty.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Facts {
+    /// The name that decided: of several the one with the largest share of its name servers lost.
+    pub name: Option<String>,
+    /// Addresses of its name servers, and those of them whose prefixes are Partial or Out (R2: at V↓ ≤ 0.5).
+    pub servers: u32,
+    pub servers_lost: u32,
+    /// Its own addresses, and those of them whose prefixes are Out.
+    pub addresses: u32,
+    pub addresses_lost: u32,
+    /// When that mapping was made: before the outage.
+    pub mapped_at: Option<Time>,
+    /// Prefixes that carry those, are lost, and their origins (before the loss).
+    pub carriers: Vec<Route>,
+    /// From the first routing evidence to the first DNS failure, in seconds; negative: DNS failed first.
+    pub lead_s: Option<i64>,
+    /// Peer ASes that lost the carrier that most of them lost, and those that could see it.
+    pub peers_lost: u32,
+    pub peers: u32,
+    /// The parent still refers to the name servers (the last walk says so).
+    pub parent_ok: Option<bool>,
+    /// Resolvers (seen from vantages) that still answer from their caches, all of them, and until when at the latest.
+    pub caches_good: u32,
+    pub caches: u32,
+    pub masked_until: Option<Time>,
+    /// The transit AS, the link if it is one, and how many origins lost prefixes behind it.
+    pub transit: Option<Asn>,
+    pub link: Option<(Asn, Asn)>,
+    pub origins: u32,
+    /// Another origin that announces it: before the loss it is the cause, after it an effect.
+    pub other_origins: Vec<Asn>,
+    pub exposed: bool,
+}
+
+/// One layer of an incident, from its first evidence to its recovery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layer {
+    pub layer: LayerKind,
+    pub since: Time,
+    /// When everything of this layer was well again; `None`: it is not.
+    pub recovered_at: Option<Time>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LayerKind {
+    Bgp,
+    Dns,
+    /// HTTP(S) probes and what users report: a hint. It neither opens an incident nor keeps one open.
+    Application,
+}
+
+impl LayerKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            LayerKind::Bgp => "bgp",
+            LayerKind::Dns => "dns",
+            LayerKind::Application => "application",
         }
     }
 }
@@ -109,4 +211,14 @@ pub struct Incident {
     pub merged_into: Option<Id>,
     /// One sentence for people.
     pub summary: String,
+    /// The rule that found the cause; `None`: no service or name depends on what is lost.
+    #[serde(default)]
+    pub rule: Option<CauseRule>,
+    /// Services of the configuration that it concerns, sorted.
+    #[serde(default)]
+    pub services: Vec<String>,
+    #[serde(default)]
+    pub layers: Vec<Layer>,
+    #[serde(default)]
+    pub facts: Option<Box<Facts>>,
 }

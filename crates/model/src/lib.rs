@@ -28,7 +28,7 @@ pub use delegation::{Address, Delegation, DelegationFinding, NameServer, Route};
 pub use dns::{Outcome, Probe, Role, Transport};
 pub use hint::{Hint, HintKind, HttpPhase};
 pub use id::Id;
-pub use incident::{Cause, Child, Incident, IncidentState};
+pub use incident::{Cause, CauseRule, Child, Facts, Incident, IncidentState, Layer, LayerKind};
 pub use input::{
     Announcement, Arrival, Gap, GapSource, Input, Nlri, PeerState, RibRoute, SessionState, Update,
 };
@@ -38,4 +38,4 @@ pub use output::{
     Output, Rule, Share, State, Subject, Transition, VantageView,
 };
 pub use time::Time;
-pub use watch::Watch;
+pub use watch::{Service, Watch};

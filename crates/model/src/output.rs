@@ -63,6 +63,8 @@ pub enum Subject {
     Origin { origin: Asn },
     /// All prefixes of one country.
     Country { country: Country },
+    /// A service of the configuration.
+    Service { service: String },
 }
 
 /// [`Subject`] as it stands in a saved state.
@@ -72,6 +74,7 @@ enum PlainSubject {
     Name(String),
     Origin(Asn),
     Country(Country),
+    Service(String),
 }
 
 impl Serialize for Subject {
@@ -84,6 +87,7 @@ impl Serialize for Subject {
             Subject::Name { name } => PlainSubject::Name(name),
             Subject::Origin { origin } => PlainSubject::Origin(origin),
             Subject::Country { country } => PlainSubject::Country(country),
+            Subject::Service { service } => PlainSubject::Service(service),
         };
         plain.serialize(serializer)
     }
@@ -99,6 +103,7 @@ impl<'de> Deserialize<'de> for Subject {
             PlainSubject::Name(name) => Subject::Name { name },
             PlainSubject::Origin(origin) => Subject::Origin { origin },
             PlainSubject::Country(country) => Subject::Country { country },
+            PlainSubject::Service(service) => Subject::Service { service },
         })
     }
 }
@@ -112,6 +117,7 @@ impl Subject {
             Subject::Name { name } => ("name", name.clone()),
             Subject::Origin { origin } => ("origin", origin.0.to_string()),
             Subject::Country { country } => ("country", country.to_string()),
+            Subject::Service { service } => ("service", service.clone()),
         }
     }
 }
@@ -318,6 +324,10 @@ pub enum NotableKind {
     VantageOffline,
     /// One resolver fails where others do not, or fails for names of others too: about that resolver only.
     ResolverFault,
+    /// R0: most feeds or vantages are lost: about ourselves. What needs them is not judged until they are back.
+    MonitorFault,
+    /// R8: users of a service have trouble, and its routes and names are fine: no network-layer fault.
+    NoNetworkFault,
 }
 
 impl NotableKind {
@@ -333,6 +343,8 @@ impl NotableKind {
             NotableKind::Healed => "healed",
             NotableKind::VantageOffline => "vantage_offline",
             NotableKind::ResolverFault => "resolver_fault",
+            NotableKind::MonitorFault => "monitor_fault",
+            NotableKind::NoNetworkFault => "no_network_fault",
         }
     }
 }

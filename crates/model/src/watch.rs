@@ -1,6 +1,6 @@
 //! Which prefixes, origins and names the user cares about.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::net::{Asn, Prefix};
 
@@ -14,6 +14,20 @@ pub struct Watch {
     /// Every prefix that one of these originates.
     pub origins: BTreeSet<Asn>,
     pub names: BTreeSet<String>,
+    /// What belongs together, by name of the service.
+    pub services: BTreeMap<String, Service>,
+    /// Origins that the addresses of a name must have; another one is a wrong answer.
+    pub expected_origins: BTreeMap<String, BTreeSet<Asn>>,
+}
+
+/// Names, prefixes and origins that users know as one thing. On whom its names depend (name servers, addresses, their
+/// prefixes) is found out, not listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Service {
+    /// Each is in [`Watch::names`] as well.
+    pub names: BTreeSet<String>,
+    pub prefixes: BTreeSet<Prefix>,
+    pub origins: BTreeSet<Asn>,
 }
 
 impl Watch {

@@ -219,6 +219,9 @@ fn subject(kind: &str, text: &str, origin: Option<u32>) -> Result<Subject, Store
         "country" => Ok(Subject::Country {
             country: text.parse().map_err(|_| unreadable())?,
         }),
+        "service" => Ok(Subject::Service {
+            service: text.to_owned(),
+        }),
         _ => Err(unreadable()),
     }
 }

@@ -43,6 +43,10 @@ fn incident(state: IncidentState, level: State) -> Incident {
         reopened: 0,
         merged_into: None,
         summary: format!("AS12654 is {}.", level.name()),
+        rule: None,
+        services: Vec::new(),
+        layers: Vec::new(),
+        facts: None,
     }
 }
 

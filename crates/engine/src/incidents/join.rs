@@ -231,8 +231,6 @@ pub(super) fn is_loss(transition: &Transition) -> bool {
     use netfault_model::{State, Subject};
     match transition.subject {
         Subject::Prefix { .. } => matches!(transition.to, State::Partial | State::Out),
-        Subject::Origin { .. } | Subject::Country { .. } | Subject::Name { .. } => {
-            !is_settled(transition.to) && !matches!(transition.to, State::Unknown | State::Recovering)
-        }
+        _ => !is_settled(transition.to) && !matches!(transition.to, State::Unknown | State::Recovering),
     }
 }

@@ -329,6 +329,10 @@ impl Live {
             reopened: self.reopened,
             merged_into: into,
             summary: String::new(),
+            rule: None,
+            services: Vec::new(),
+            layers: Vec::new(),
+            facts: None,
         };
         incident.summary = summary::of(&incident, &self.parts);
         incident

@@ -157,7 +157,7 @@ impl Incidents {
             Subject::Prefix { prefix, origin } => (*origin, self.country_of(*prefix)),
             Subject::Origin { origin } => (Some(*origin), None),
             Subject::Country { country } => (None, Some(*country)),
-            Subject::Name { .. } => (None, None),
+            Subject::Name { .. } | Subject::Service { .. } => (None, None),
         };
         Loss {
             key: key.clone(),

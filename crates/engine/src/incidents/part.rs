@@ -18,6 +18,8 @@ pub enum Key {
     Name(String),
     Origin(Asn),
     Country(Country),
+    /// What an incident may be about, and never a part.
+    Service(String),
 }
 
 impl Key {
@@ -27,6 +29,7 @@ impl Key {
             Subject::Name { name } => Key::Name(name.clone()),
             Subject::Origin { origin } => Key::Origin(*origin),
             Subject::Country { country } => Key::Country(*country),
+            Subject::Service { service } => Key::Service(service.clone()),
         }
     }
 
@@ -37,6 +40,7 @@ impl Key {
             Key::Name(_) => 1,
             Key::Origin(_) => 2,
             Key::Country(_) => 3,
+            Key::Service(_) => 4,
         }
     }
 }
@@ -134,7 +138,7 @@ impl Part {
         let term = match transition.subject {
             Subject::Prefix { .. } => confidence::of_prefix(transition),
             Subject::Name { .. } => confidence::of_name(transition),
-            Subject::Origin { .. } | Subject::Country { .. } => Term::default(),
+            _ => Term::default(),
         };
         if fresh || term.score() > self.term.score() {
             self.term = term;
@@ -159,7 +163,7 @@ impl Part {
         self.class = match &self.subject {
             Subject::Prefix { .. } => Class::Prefix,
             Subject::Name { .. } => Class::Name,
-            Subject::Country { .. } => Class::Country,
+            Subject::Country { .. } | Subject::Service { .. } => Class::Country,
             Subject::Origin { .. } if self.is_big() => Class::BigOrigin,
             Subject::Origin { .. } => Class::Origin,
         };
@@ -192,7 +196,7 @@ impl Part {
         match self.subject {
             Subject::Prefix { origin, .. } => origin,
             Subject::Origin { origin } => Some(origin),
-            Subject::Name { .. } | Subject::Country { .. } => None,
+            _ => None,
         }
     }
 

@@ -120,6 +120,7 @@ fn subject(subject: &Subject) -> String {
         Subject::Name { name } => name.clone(),
         Subject::Origin { origin } => origin.to_string(),
         Subject::Country { country } => format!("country {country}"),
+        Subject::Service { service } => service.clone(),
     }
 }
 

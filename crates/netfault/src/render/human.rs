@@ -43,6 +43,7 @@ fn transition(transition: &Transition, style: Style) -> String {
         Subject::Prefix { .. } => peers(transition),
         Subject::Name { .. } => servers(transition),
         Subject::Origin { .. } | Subject::Country { .. } => shares(transition),
+        Subject::Service { .. } => String::new(), // no state of its own
     };
     let mut line = format!(
         "{}  {subject:<18}  {origin:<9}  {}  {facts}",
@@ -77,6 +78,7 @@ pub fn who(subject: &Subject) -> (String, String) {
         Subject::Name { name } => (name.clone(), String::new()),
         Subject::Origin { origin } => (origin.to_string(), "all of it".to_owned()),
         Subject::Country { country } => (country.to_string(), "country".to_owned()),
+        Subject::Service { service } => (service.clone(), "service".to_owned()),
     }
 }
 

@@ -127,6 +127,10 @@ impl Row {
             reopened: self.reopened,
             merged_into: self.merged_into,
             summary: self.summary,
+            rule: None,
+            services: Vec::new(),
+            layers: Vec::new(),
+            facts: None,
         })
     }
 

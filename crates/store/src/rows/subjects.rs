@@ -31,6 +31,6 @@ pub(super) fn origin(subject: &Subject) -> Option<Asn> {
     match subject {
         Subject::Prefix { origin, .. } => *origin,
         Subject::Origin { origin } => Some(*origin),
-        Subject::Name { .. } | Subject::Country { .. } => None,
+        Subject::Name { .. } | Subject::Country { .. } | Subject::Service { .. } => None,
     }
 }

@@ -315,6 +315,10 @@ pub fn incident(id: Id, version: u32, state: IncidentState) -> Incident {
         reopened: 0,
         merged_into: None,
         summary: format!("AS12654: version {version}, \"quoted\""),
+        rule: None,
+        services: Vec::new(),
+        layers: Vec::new(),
+        facts: None,
     }
 }
 

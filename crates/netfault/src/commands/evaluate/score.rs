@@ -247,7 +247,7 @@ fn origin_loss(group: &str, loss: &OriginLoss, heard: &Heard, scored: &mut Score
     let concerned = |subject: &Subject| match subject {
         Subject::Prefix { prefix, .. } => lost.contains(prefix),
         Subject::Origin { origin } => *origin == loss.origin,
-        Subject::Name { .. } | Subject::Country { .. } => false,
+        Subject::Name { .. } | Subject::Country { .. } | Subject::Service { .. } => false,
     };
     let told: Vec<(Id, Time, Time)> = parts(heard)
         .filter(|(subject, ..)| concerned(subject))

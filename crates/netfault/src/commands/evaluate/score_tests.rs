@@ -313,6 +313,10 @@ fn an_origin_loss_wants_its_prefixes_and_one_incident() {
             reopened: 0,
             merged_into: merged_into.map(Id),
             summary: String::new(),
+            rule: None,
+            services: Vec::new(),
+            layers: Vec::new(),
+            facts: None,
         }))
     };
     let scored = |incidents: &[Output], prefixes: usize| {

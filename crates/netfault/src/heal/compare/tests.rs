@@ -64,6 +64,10 @@ fn incident(prefix: &str, first: i64, version: u32, state: IncidentState) -> Out
         reopened: 0,
         merged_into: None,
         summary: "out".into(),
+        rule: None,
+        services: Vec::new(),
+        layers: Vec::new(),
+        facts: None,
     }))
 }
 

@@ -100,6 +100,10 @@ pub(in crate::render) fn incident() -> Incident {
         reopened: 0,
         merged_into: None,
         summary: "AS12654 withdrew 1 of its 1 prefixes since 02:01:13.".into(),
+        rule: None,
+        services: Vec::new(),
+        layers: Vec::new(),
+        facts: None,
     }
 }
 
@@ -325,6 +329,8 @@ fn the_schema_knows_every_word() {
         K::Healed,
         K::VantageOffline,
         K::ResolverFault,
+        K::MonitorFault,
+        K::NoNetworkFault,
     ];
     let rules = [
         R::FirstQuorum,
@@ -346,6 +352,14 @@ fn the_schema_knows_every_word() {
         C::OriginWithdrawn,
         C::CountryWithdrawn,
         C::NameFailing,
+        C::NameServersWithdrawn,
+        C::DnsOutagePredicted,
+        C::ServiceWithdrawn,
+        C::TransitFailed,
+        C::Hijacked,
+        C::DnsServersFailed,
+        C::ResolversFail,
+        C::DnssecBogus,
     ];
     match (kinds[0], rules[0], causes[0]) {
         (
@@ -358,7 +372,9 @@ fn the_schema_knows_every_word() {
             | K::Baseline
             | K::Healed
             | K::VantageOffline
-            | K::ResolverFault,
+            | K::ResolverFault
+            | K::MonitorFault
+            | K::NoNetworkFault,
             R::FirstQuorum
             | R::Falling
             | R::Burst
@@ -372,7 +388,18 @@ fn the_schema_knows_every_word() {
             | R::LossAccepted
             | R::Share
             | R::Rounds,
-            C::PrefixWithdrawn | C::OriginWithdrawn | C::CountryWithdrawn | C::NameFailing,
+            C::PrefixWithdrawn
+            | C::OriginWithdrawn
+            | C::CountryWithdrawn
+            | C::NameFailing
+            | C::NameServersWithdrawn
+            | C::DnsOutagePredicted
+            | C::ServiceWithdrawn
+            | C::TransitFailed
+            | C::Hijacked
+            | C::DnsServersFailed
+            | C::ResolversFail
+            | C::DnssecBogus,
         ) => {}
     }
     let of_kind = |what| Output::Notable(Box::new(Notable { what, ..notable() }));
