@@ -15,7 +15,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # program:package
 build=(cc:build-essential npm:npm)
 test=(knotd:knot knotc:knot nsd:nsd unbound:unbound dig:bind9-dnsutils bgpdump:bgpdump curl:curl ip:iproute2
-    python3:python3 bzip2:bzip2)
+    python3:python3 bzip2:bzip2 openssl:openssl named:bind9 dnssec-signzone:bind9-utils)
 bench=(nsd:nsd dnsperf:dnsperf bzip2:bzip2 gzip:gzip)
 lint=(shellcheck:shellcheck python3:python3)
 lab=(/usr/lib/frr/bgpd:frr bird:bird2 gobgpd:gobgpd bgpdump:bgpdump ip:iproute2 python3:python3)

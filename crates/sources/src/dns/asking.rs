@@ -1,7 +1,8 @@
 //! One probe, step by step: what to send next, given how the last packet ended. No sockets and no clock in here.
 //!
 //! A retry after silence, the same in plain letter case, TCP where the answer is cut, once more with CD=1 after SERVFAIL at a
-//! resolver: each has its reason, and all of them together are at most two packets over UDP and one connection.
+//! resolver: each has its reason, and all of them together are at most two packets over UDP and one connection; or two connections,
+//! where the question goes over TCP, TLS or HTTPS from the start.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +11,12 @@ use netfault_model::{Outcome, Role, Transport};
 
 use super::outcome::{Asked, Details, Failure, classify, judge_matched};
 use super::probe::{Question, Reply};
+use super::resolver::Via;
+use super::transport::connection::Broken;
 use super::udp::{End, Exchange, Ignored};
 use super::wire::{self, Answer, Flags, Query0x20};
 
-/// Packets of one probe over UDP, for whatever reason. More only where the caller wants more retries.
+/// Packets of one probe over UDP (or connections, where it goes over those), for whatever reason. More only where the caller wants more retries.
 const UDP_PACKETS: u8 = 2;
 
 /// What is to be done next.
@@ -21,7 +24,7 @@ const UDP_PACKETS: u8 = 2;
 pub enum Step {
     /// Over UDP, to the question's server, for as long as the question says; then [`Asking::heard`].
     Send(Query0x20),
-    /// The same over TCP; then [`Asking::heard_over_tcp`].
+    /// Over a connection: the question's way, TCP if that is UDP; then [`Asking::heard_over_tcp`].
     Tcp(Query0x20),
     Done(Box<Reply>),
 }
@@ -31,6 +34,7 @@ pub enum Step {
 pub struct Asking {
     pub question: Arc<Question>,
     flags: Flags,
+    /// Packets over UDP, and connections.
     udp: u8,
     tcp: u8,
     retries: u8,
@@ -57,7 +61,8 @@ impl Asking {
         let flags = Flags {
             recurse: !question.role.is_authority(),
             no_validation: false,
-            random_case: !question.plain_case,
+            // Nobody can guess anything of what is encrypted.
+            random_case: !question.plain_case && matches!(question.via, Via::Udp | Via::Tcp),
         };
         let mut asking = Asking {
             question,
@@ -77,13 +82,20 @@ impl Asking {
 
     fn send(&mut self) -> Step {
         match wire::query(&self.question.name, self.question.qtype, self.flags) {
-            Ok(query) => {
+            Ok(query) if self.question.via == Via::Udp => {
                 self.udp += 1;
                 Step::Send(query)
             }
+            Ok(mut query) => {
+                self.tcp += 1;
+                if matches!(self.question.via, Via::Https { .. }) {
+                    query.set_id(0); // RFC 8484 §4.1
+                }
+                Step::Tcp(query)
+            }
             Err(error) => {
                 tracing::warn!(%error, "cannot ask for this name");
-                self.ended(Outcome::Void, Details::default(), Transport::Udp, None)
+                self.ended(Outcome::Void, Details::default(), self.transport(), None)
             }
         }
     }
@@ -109,19 +121,30 @@ impl Asking {
                 self.retries += 1;
                 self.send()
             }
-            End::Failed(failure) => self.failed(failure),
-            End::CaseDiffers => self.failed(Failure::Timeout),
+            End::Failed(failure) => self.failed(failure, None),
+            End::CaseDiffers => self.failed(Failure::Timeout, None),
         }
     }
 
     /// The connection has ended, with the whole answer or without.
-    pub fn heard_over_tcp(&mut self, whole: Option<Answer>, ignored: Ignored, latency: Duration) -> Step {
+    pub fn heard_over_tcp(
+        &mut self,
+        whole: Result<Answer, Broken>,
+        ignored: Ignored,
+        latency: Duration,
+    ) -> Step {
         self.ignored.add(ignored);
         self.waited += latency;
         let (cut, so_far) = self.cut.take().map(|cut| *cut).unzip();
-        match whole.or(cut) {
-            Some(answer) => self.answered(&answer, Transport::Tcp, so_far.unwrap_or_default() + latency),
-            None => self.failed(Failure::Timeout), // TCP was not our wish
+        let latency = so_far.unwrap_or_default() + latency;
+        let transport = match self.transport() {
+            Transport::Udp => Transport::Tcp,
+            wanted => wanted,
+        };
+        match (whole, cut) {
+            (Ok(answer), _) => self.answered(&answer, transport, latency),
+            (Err(_), Some(cut)) => self.answered(&cut, transport, latency), // TCP was not our wish
+            (Err(broken), None) => self.failed(broken.failure, broken.detail),
         }
     }
 
@@ -146,20 +169,18 @@ impl Asking {
     }
 
     /// Silence is malformed if the server said something, but never the answer.
-    fn failed(&mut self, failure: Failure) -> Step {
-        let (outcome, details) = if failure == Failure::Timeout && self.ignored.from_server > 0 {
-            let rcode = self.ignored.rcode;
-            (
-                Outcome::Malformed,
-                Details {
-                    rcode,
-                    ..Details::default()
-                },
-            )
-        } else {
-            classify(&self.asked(), Err(failure))
+    fn failed(&mut self, failure: Failure, detail: Option<String>) -> Step {
+        let spoke = self.ignored.from_server > 0;
+        let failure = match failure {
+            Failure::Timeout if spoke => Failure::Garbled,
+            other => other,
         };
-        self.ended(outcome, details, Transport::Udp, None)
+        let (outcome, mut details) = classify(&self.asked(), Err(failure));
+        if outcome == Outcome::Malformed {
+            details.rcode = self.ignored.rcode;
+        }
+        details.detail = detail;
+        self.ended(outcome, details, self.transport(), None)
     }
 
     /// The question without CD, or the one with it, has its outcome.
@@ -207,7 +228,15 @@ impl Asking {
     }
 
     fn may_send(&self) -> bool {
-        self.udp < UDP_PACKETS.max(self.question.retries.saturating_add(1))
+        let sent = match self.question.via {
+            Via::Udp => self.udp,
+            _ => self.tcp,
+        };
+        sent < UDP_PACKETS.max(self.question.retries.saturating_add(1))
+    }
+
+    fn transport(&self) -> Transport {
+        self.question.via.transport()
     }
 
     fn asked(&self) -> Asked {

@@ -26,7 +26,7 @@ pub mod probe;
 pub mod resolv_conf;
 pub mod resolver;
 pub mod schedule;
-mod transport;
+pub mod transport;
 pub mod udp;
 pub mod walk;
 pub mod wire;

@@ -24,10 +24,12 @@ pub enum Failure {
     Timeout,
     /// ICMP unreachable, or no route from here.
     NetUnreachable,
-    /// ICMP port unreachable, or TCP reset.
+    /// ICMP port unreachable, TCP reset, no TLS session: there is nobody to put a question to.
     ConnRefused,
     /// This host could not ask at all (no sockets left, say).
     Local,
+    /// Something came, and it is no answer: half a message, an HTTP error.
+    Garbled,
 }
 
 /// What is kept of an answer besides its outcome.
@@ -73,6 +75,7 @@ fn of_failure(failure: Failure) -> Outcome {
         Failure::NetUnreachable => Outcome::NetUnreachable,
         Failure::ConnRefused => Outcome::ConnRefused,
         Failure::Local => Outcome::Void,
+        Failure::Garbled => Outcome::Malformed,
     }
 }
 

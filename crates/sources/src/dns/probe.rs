@@ -15,7 +15,9 @@ use super::asking::{Asking, Step};
 use super::expect::Expectation;
 use super::outcome::Details;
 use super::resolver::{Resolver, Via};
-use super::transport::{Ignored, tcp, udp};
+use super::transport::connection::{Talk, Way, exchange};
+use super::transport::tls::TlsRoots;
+use super::transport::udp;
 use super::wire::{self, Query0x20};
 
 /// An authority answers from memory: 2 s, and once more. A resolver may have to ask others first: 5 s.
@@ -31,7 +33,7 @@ pub struct Question {
     pub role: Role,
     pub name: Name,
     pub qtype: RecordType,
-    /// For one packet; a retry has as long again.
+    /// For one packet, or one connection with all that it takes; a retry has as long again.
     pub timeout: Duration,
     /// How often to ask again after silence.
     pub retries: u8,
@@ -41,6 +43,8 @@ pub struct Question {
     pub private_ok: bool,
     /// What the answer must be; where it is not, the outcome is `wrong_answer`.
     pub expect: Option<Arc<Expectation>>,
+    /// Whom TLS believes. `None`: [`TlsRoots::public`].
+    pub tls: Option<Arc<TlsRoots>>,
 }
 
 impl Question {
@@ -57,6 +61,7 @@ impl Question {
             plain_case: false,
             private_ok: false,
             expect: None,
+            tls: None,
         }
     }
 
@@ -78,7 +83,8 @@ impl Question {
 pub struct Reply {
     pub outcome: Outcome,
     pub details: Details,
-    /// From the packet that was answered to its answer, TCP where it came to that; without an answer, the whole wait.
+    /// From the packet that was answered to its answer, TCP where it came to that; without an answer, the whole wait. Over TCP, TLS
+    /// and HTTPS connecting is part of it, as it is for who uses them.
     pub latency: Duration,
     pub transport: Transport,
     /// Packets (UDP) or connections (TCP), the retry and CD=1 included.
@@ -118,7 +124,7 @@ impl Reply {
     }
 }
 
-/// Puts the question. Always ends: after at most twice the timeout over UDP and one timeout over TCP.
+/// Puts the question. Always ends: after at most twice the timeout, and once more where TCP follows on UDP.
 pub async fn ask(question: &Question) -> Reply {
     let (asking, step) = Asking::begin(Arc::new(question.clone()));
     go_on(Box::new(asking), step).await
@@ -141,17 +147,24 @@ async fn go_on(mut asking: Box<Asking>, mut step: Step) -> Reply {
 
 async fn over_tcp(asking: &mut Asking, query: &Query0x20) -> Step {
     let start = Instant::now();
-    let Question { server, timeout, .. } = *asking.question;
-    let mut ignored = Ignored::default();
-    let whole = tcp(server, query, timeout, &mut ignored).await;
-    asking.heard_over_tcp(whole.ok(), ignored, start.elapsed())
+    let question = asking.question.clone();
+    let way = Way {
+        server: question.server,
+        via: &question.via,
+        roots: question.tls.as_deref().unwrap_or_else(|| TlsRoots::public()),
+    };
+    let mut talk = Talk::default();
+    let whole = exchange(way, query, question.timeout, &mut talk).await;
+    let whole = whole.map(|whole| whole.answer);
+    asking.heard_over_tcp(whole, talk.ignored, start.elapsed())
 }
 
 /// How a probe that was given to [`UdpEngine::submit`](super::udp::UdpEngine::submit) came back.
 #[derive(Debug)]
 pub enum Ended {
     Done(Box<Reply>),
-    /// The answer fits no datagram, and the engine makes no connections: [`Unfinished::finish`] does.
+    /// The answer fits no datagram, or the question goes over a connection anyway, and the engine makes none:
+    /// [`Unfinished::finish`] does.
     NeedsTcp(Unfinished),
 }
 

@@ -4,6 +4,8 @@
 
 #![allow(dead_code)] // each test file uses a part of it
 
+pub mod certs;
+
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket as StdUdpSocket};
 use std::path::Path;

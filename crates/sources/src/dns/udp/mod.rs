@@ -42,7 +42,7 @@ use tokio::sync::oneshot;
 
 use super::asking::{Asking, Step};
 use super::outcome::Failure;
-use super::probe::{Ended, Question};
+use super::probe::{Ended, Question, Unfinished};
 use super::wire::{Answer, Query0x20};
 use driver::Driver;
 
@@ -280,14 +280,16 @@ impl UdpEngine {
         }
         let (server, wait) = (question.server, question.timeout);
         let (asking, step) = Asking::begin(question);
+        let asking = Box::new(asking);
         let Step::Send(query) = step else {
             self.shared.in_flight.fetch_sub(1, Relaxed);
-            if let Step::Done(reply) = step {
-                to(tag, Ended::Done(reply)); // a name that cannot be asked for
+            match step {
+                Step::Done(reply) => to(tag, Ended::Done(reply)), // a name that cannot be asked for
+                Step::Tcp(query) => to(tag, Ended::NeedsTcp(Unfinished { asking, query })),
+                Step::Send(_) => {}
             }
             return Ok(());
         };
-        let asking = Box::new(asking);
         let to = to.clone();
         let owner = Owner::Probe(Probing { asking, tag, to });
         let request = Request {

@@ -8,7 +8,7 @@ use netfault_model::{Outcome, Role};
 use tokio::time::Instant;
 
 use crate::dns::outcome::{Asked, Failure, classify, judge_matched};
-use crate::dns::transport::{End, Ignored, tcp, udp};
+use crate::dns::transport::{End, tcp, udp};
 use crate::dns::wire::{self, Answer, Flags};
 
 /// What came of it.
@@ -66,10 +66,10 @@ pub(super) async fn put(
             End::Answer(answer) if answer.truncated => {
                 heard.packets += 1;
                 let start = Instant::now();
-                let whole = tcp(server, &query, left, &mut Ignored::default()).await;
+                let whole = tcp(server, &query, left).await;
                 heard.latency += start.elapsed();
                 return match whole {
-                    Ok(whole) if !whole.truncated => heard.answered(&asked, whole),
+                    Some(whole) if !whole.truncated => heard.answered(&asked, whole),
                     _ => heard.failed(Outcome::Truncated),
                 };
             }
