@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dns_lab::certs::{Certs, NAME};
-use dns_lab::{name, resolver};
+use dns_lab::resolver;
 use hickory_proto::rr::RecordType;
 use netfault_sources::dns::probe::Question;
 use netfault_sources::dns::resolver::Via;
