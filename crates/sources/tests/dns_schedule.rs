@@ -3,15 +3,15 @@
 mod dns_lab;
 mod dns_walk_world;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use dns_lab::*;
 use dns_walk_world::World;
-use netfault_model::{Gap, GapSource, Input, Outcome, Probe, Role, Time};
-use netfault_sources::dns::schedule::{Clock, Counters, NamePlan, Plan, run};
+use netfault_model::{Delegation, Gap, GapSource, Input, Outcome, Probe, Role, Time};
+use netfault_sources::dns::schedule::{Clock, Controls, Counters, NamePlan, Plan, run};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -24,6 +24,8 @@ fn wall_clock() -> Clock {
 }
 
 struct Running {
+    /// As they came, besides what `until` returns.
+    delegations: Vec<Delegation>,
     inputs: mpsc::Receiver<Vec<Input>>,
     stop: watch::Sender<bool>,
     task: JoinHandle<Counters>,
@@ -33,6 +35,7 @@ fn start(plan: Plan) -> Running {
     let (out, inputs) = mpsc::channel(16);
     let (stop, shutdown) = watch::channel(false);
     Running {
+        delegations: Vec::new(),
         inputs,
         stop,
         task: tokio::spawn(run(plan, out, shutdown, wall_clock())),
@@ -49,6 +52,7 @@ impl Running {
                     match input {
                         Input::Probe(probe) => probes.push(*probe),
                         Input::Gap(gap) => gaps.push(*gap),
+                        Input::Delegation(it) => self.delegations.push(*it),
                         other => panic!("{other:?}"),
                     }
                 }
@@ -162,10 +166,26 @@ async fn authorities_are_found_by_a_walk_and_kept_while_it_fails() {
             .all(|p| (p.qname.as_str(), p.outcome) == ("outside.example", Outcome::Ok))
     );
 
+    let first = &running.delegations[0];
+    assert!(first.complete, "{first:?}");
+    assert_eq!(first.zone.as_deref(), Some("outside.example"));
+    assert_eq!(first.parent_ns, ["ns1.hosting.test", "ns2.hosting.test"]);
+    assert_eq!(first.child_ns, first.parent_ns);
+    let servers: BTreeSet<String> = first.servers.iter().map(|it| format!("{} {}", it.name, it.addr)).collect();
+    let expected = ["ns1.hosting.test 127.0.1.1", "ns2.hosting.test 127.0.2.1"];
+    assert_eq!(servers, expected.map(String::from).into());
+    assert!(first.servers.iter().all(|it| it.in_parent && it.in_child && !it.glue && it.outcome == Some(Outcome::Ok)));
+    assert_eq!(first.addresses[0].addr.to_string(), "192.0.2.1");
+
     // Without the root there is no way to the name, and its servers are asked all the same.
     world.daemons.remove(0);
-    let (probes, _) = running.until(|probes, _| probes.len() >= 30).await;
+    let mut probes = Vec::new();
+    while running.delegations.iter().all(|it| it.complete) {
+        probes.extend(running.until(|probes, _| probes.len() >= 30).await.0);
+    }
     assert!(probes.iter().all(|probe| probe.outcome == Outcome::Ok));
+    let failed = running.delegations.iter().find(|it| !it.complete).unwrap();
+    assert_eq!((failed.end.as_str(), failed.servers.len()), ("no root server answers", 0));
     let counters = running.stop().await;
     assert!(
         counters.refreshed >= 1 && counters.refresh_failed >= 1,
@@ -220,5 +240,69 @@ async fn a_server_is_spared_what_is_over_its_limit() {
         gap.reason
             .contains("more questions than this server may be asked")
     }));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn controls_are_asked_once_in_a_round_whatever_the_number_of_names() {
+    let resolver = responder(|query| vec![response(query, 0, 0, &[&a_record([192, 0, 2, 7], 60)], &[])]).await;
+    let root = responder(|query| vec![response(query, AA, 0, &[], &[])]).await;
+    let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let dark = silent.local_addr().unwrap();
+    let names = (0..5)
+        .map(|n| plan_of(&format!("n{n}.example.com"), &[dark], &[resolver.addr]))
+        .collect();
+    let plan = Plan {
+        controls: Controls {
+            names: vec![name("www.control.test"), name("www.other.test")],
+            authorities: BTreeMap::from([(name("."), BTreeSet::from([root.addr, dark]))]),
+        },
+        ..quick(names)
+    };
+    let mut running = start(plan);
+    let of = |probes: &[Probe], role| probes.iter().filter(|probe| probe.role == role).cloned().collect::<Vec<_>>();
+    let (probes, _) = running
+        .until(|probes, _| {
+            of(probes, Role::ControlAuthority).len() >= 8 && of(probes, Role::ControlResolver).len() >= 8
+        })
+        .await;
+    running.stop().await;
+    for probe in of(&probes, Role::ControlResolver) {
+        assert_eq!((probe.server, probe.qtype.as_str(), &probe.name), (resolver.addr, "A", &probe.qname));
+        assert!(["www.control.test", "www.other.test"].contains(&probe.name.as_str()));
+    }
+    for probe in of(&probes, Role::ControlAuthority) {
+        assert_eq!((probe.name.as_str(), probe.qname.as_str(), probe.qtype.as_str()), (".", ".", "SOA"));
+        let expected = if probe.server == dark { Outcome::Timeout } else { Outcome::Nodata };
+        assert_eq!(probe.outcome, expected);
+    }
+    // Five names, and each canary as often as one of them.
+    let asked = |name: &str| probes.iter().filter(|probe| probe.name == name && probe.qtype == "A").count();
+    let (canary, watched) = (asked("www.control.test"), asked("n0.example.com"));
+    assert!(canary.abs_diff(watched) <= 2, "{canary} and {watched}");
+}
+
+#[tokio::test]
+async fn a_name_with_configured_servers_has_a_delegation_without_a_walk() {
+    if !has(&["nsd"], "a_name_with_configured_servers_has_a_delegation_without_a_walk") {
+        return;
+    }
+    let server = nsd(free_port(), &zone("")).await;
+    let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let plan = Plan {
+        refresh: Duration::from_millis(300),
+        hints: Arc::new(netfault_sources::dns::walk::Hints::at([silent.local_addr().unwrap()])),
+        ..quick(vec![plan_of("www.example.com", &[server.addr], &[])])
+    };
+    let mut running = start(plan);
+    while running.delegations.len() < 3 {
+        running.until(|probes, _| probes.len() >= 2).await;
+    }
+    let (first, last) = (&running.delegations[0], running.delegations.last().unwrap());
+    assert!(first.complete && first.findings.is_empty());
+    assert_eq!((last.name.as_str(), last.zone.as_deref()), ("www.example.com", Some("example.com")));
+    assert_eq!(last.servers.len(), 1);
+    assert_eq!((last.servers[0].addr, last.servers[0].outcome), (server.addr.ip(), Some(Outcome::Ok)));
+    assert!(!last.addresses.is_empty() && last.addresses == first.addresses);
     running.stop().await;
 }

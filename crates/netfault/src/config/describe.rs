@@ -12,7 +12,7 @@ pub(super) fn describe(config: &Config) -> Vec<String> {
         ));
     }
     lines.extend(config.archive.as_ref().map(super::archive::describe));
-    lines.push(dns(config));
+    lines.extend(super::dns::describe(config));
     lines.push(store(config));
     lines.push(match &config.journal {
         Some(journal) => format!(
@@ -64,29 +64,6 @@ fn ris_live(config: &Config) -> String {
             "; prefixes of watched origins that are not listed are not in it (list them, or set \
              sources.ris_live.everything)",
         );
-    }
-    line
-}
-
-fn dns(config: &Config) -> String {
-    let dns = &config.dns;
-    if config.names.is_empty() {
-        return "dns:     no names, nothing is asked".to_owned();
-    }
-    let delegated = config
-        .names
-        .iter()
-        .filter(|name| name.authorities.is_empty())
-        .count();
-    let mut line = format!(
-        "dns:     {} every {} at {} and their authoritative servers, as vantage '{}'",
-        count(config.names.len(), "name", "names"),
-        show_duration(dns.interval),
-        count(dns.resolvers.len(), "resolver", "resolvers"),
-        dns.vantage
-    );
-    if delegated > 0 {
-        line.push_str(&format!("; {delegated} of them by their delegation"));
     }
     line
 }

@@ -107,6 +107,11 @@ fn dns(dns: &Dns) -> RawDns {
         interval: some(show_duration(dns.interval)),
         authority_timeout: some(show_duration(dns.authority_timeout)),
         resolver_timeout: some(show_duration(dns.resolver_timeout)),
+        authority_per_second: Some(spanned(dns.authority_per_second)),
+        resolver_per_second: Some(spanned(dns.resolver_per_second)),
+        refresh: some(show_duration(dns.refresh)),
+        root_hints: dns.root_hints.as_ref().map(|hints| text(path(&hints.path))),
+        controls: Some(super::dns::controls::to_raw(&dns.controls)),
         vantage: some(escape(&dns.vantage)),
         detect: Some(spanned(dns.detect.clone())),
     }

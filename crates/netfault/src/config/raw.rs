@@ -142,9 +142,31 @@ pub(super) struct RawDns {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resolver_timeout: Option<Text>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub authority_per_second: Option<Spanned<f64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolver_per_second: Option<Spanned<f64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root_hints: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub controls: Option<RawControls>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub vantage: Option<Text>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detect: Option<Spanned<DnsSettings>>,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawControls {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub names: Option<Vec<Text>>,
+    /// Servers by zone; `.` is the root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorities: Option<BTreeMap<String, Vec<Text>>>,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]

@@ -62,7 +62,7 @@ impl Context<'_> {
         text.map_or(Ok(default), |text| self.read(text, meaning))
     }
 
-    fn list<T>(
+    pub(super) fn list<T>(
         &self,
         texts: Option<&Vec<Text>>,
         meaning: fn(&str) -> std::result::Result<T, String>,
@@ -137,7 +137,7 @@ pub(super) fn resolve(raw: RawConfig, path: &Path, env: Env<'_>) -> Result<Confi
         None => Default::default(),
     };
     let countries = super::countries::resolve(&context, raw.countries.as_ref())?;
-    let dns = dns::resolve(&context, raw.dns.unwrap_or_default(), resolvers)?;
+    let dns = dns::resolve(&context, raw.dns.unwrap_or_default(), resolvers, &watch.names)?;
     dns::check_plan(&context, &names, &dns)?;
     Ok(Config {
         names: names.into_iter().map(|(_, name)| name).collect(),
@@ -170,7 +170,7 @@ fn base(path: &Path) -> PathBuf {
     }
 }
 
-fn dns_server(text: &str) -> std::result::Result<SocketAddr, String> {
+pub(super) fn dns_server(text: &str) -> std::result::Result<SocketAddr, String> {
     values::server(text, 53)
 }
 

@@ -9,6 +9,7 @@ use netfault_engine::Settings;
 use netfault_engine::dns::DnsSettings;
 use netfault_model::{Collector, Watch};
 use netfault_sources::archive::Source;
+use netfault_sources::dns::walk::Hints;
 use serde::{Deserialize, Serialize};
 
 use super::SecretRef;
@@ -95,9 +96,33 @@ pub struct Dns {
     pub interval: Duration,
     pub authority_timeout: Duration,
     pub resolver_timeout: Duration,
+    /// Questions a second that one authority is asked at most, and one resolver.
+    pub authority_per_second: f64,
+    pub resolver_per_second: f64,
+    /// From one walk to a name to the next.
+    pub refresh: Duration,
+    /// `None`: the root of the Internet.
+    pub root_hints: Option<RootHints>,
+    pub controls: Controls,
     /// What this probe host is called in the data.
     pub vantage: String,
     pub detect: DnsSettings,
+}
+
+/// Where the root is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RootHints {
+    pub path: PathBuf,
+    pub hints: Hints,
+}
+
+/// Whom this vantage asks to learn about itself and its resolvers. Nobody: it is switched off.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Controls {
+    /// Lower case, without the last dot.
+    pub names: Vec<String>,
+    /// By zone; `.` is the root.
+    pub authorities: BTreeMap<String, Vec<SocketAddr>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

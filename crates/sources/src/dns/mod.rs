@@ -11,6 +11,7 @@
 //! * [`probe`] puts one question to one address over UDP, and TCP where truncated
 //! * [`udp`] the engine under it: a few shared sockets for thousands of questions
 //! * [`walk`] from the root down to a name: which servers have authority for it, and what is wrong with its delegation
+//! * [`limit`] how much one server may be asked
 //! * [`schedule`] every name's servers, round after round
 //! * [`check`] one name, once, now: `netfault dns check`
 //! * [`resolv_conf`] the resolvers of this host
@@ -21,6 +22,7 @@ mod asking;
 pub mod bogon;
 pub mod check;
 pub mod expect;
+mod limit;
 pub mod outcome;
 pub mod probe;
 pub mod resolv_conf;

@@ -170,7 +170,7 @@ fn end(walk: &Walk) -> String {
             let ttl = walk.ttl.map(|ttl| format!(", TTL {ttl}")).unwrap_or_default();
             format!("{last} has {} (zone {zone}{ttl})", walk.answers.join(", "))
         }
-        End::Nodata { zone } => format!("{last} exists, and has no IPv4 address (zone {zone})"),
+        End::Nodata { zone } => format!("{last} exists, and has no address (zone {zone})"),
         End::Nxdomain { zone } => format!("{last} does not exist (zone {zone})"),
         End::NoServer { zone } if zone == "." => "no root server answers for the root".to_owned(),
         End::NoServer { zone } => format!("no server of {zone} answers for it"),

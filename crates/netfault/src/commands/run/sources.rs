@@ -11,7 +11,7 @@ use netfault_sources::ris_live::{self, ClientConfig, Subscription, system_clock}
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::config::{Config, Lateness, RisLive};
+use crate::config::{Config, Controls, Lateness, RisLive};
 use crate::exit::{Failure, Result, sentence};
 use crate::heal::Healer;
 
@@ -141,20 +141,41 @@ fn ris_live_client(config: &Config, section: &RisLive) -> ClientConfig {
 }
 
 fn dns_plan(config: &Config) -> Result<schedule::Plan> {
+    let dns = &config.dns;
     let names = config.names.iter().map(|name| {
         Ok(schedule::NamePlan {
-            name: netfault_sources::dns::wire::parse_name(&name.name)
-                .map_err(|error| Failure::config(sentence(&error)))?,
+            name: dns_name(&name.name)?,
             authorities: name.authorities.iter().copied().collect(),
             resolvers: config.resolvers_of(name).to_vec(),
             private_ok: name.private_ok,
         })
     });
-    let mut plan = schedule::Plan::new(&config.dns.vantage, names.collect::<Result<_>>()?);
-    plan.interval = config.dns.interval;
-    plan.authority_timeout = config.dns.authority_timeout;
-    plan.resolver_timeout = config.dns.resolver_timeout;
+    let mut plan = schedule::Plan::new(&dns.vantage, names.collect::<Result<_>>()?);
+    plan.interval = dns.interval;
+    plan.authority_timeout = dns.authority_timeout;
+    plan.resolver_timeout = dns.resolver_timeout;
+    plan.authority_per_second = dns.authority_per_second;
+    plan.resolver_per_second = dns.resolver_per_second;
+    plan.refresh = dns.refresh;
+    if let Some(root) = &dns.root_hints {
+        plan.hints = Arc::new(root.hints.clone());
+    }
+    plan.controls = controls(&dns.controls)?;
     Ok(plan)
+}
+
+fn controls(section: &Controls) -> Result<schedule::Controls> {
+    let zones = section.authorities.iter();
+    Ok(schedule::Controls {
+        names: section.names.iter().map(|name| dns_name(name)).collect::<Result<_>>()?,
+        authorities: zones
+            .map(|(zone, servers)| Ok((dns_name(zone)?, servers.iter().copied().collect())))
+            .collect::<Result<_>>()?,
+    })
+}
+
+fn dns_name(text: &str) -> Result<netfault_sources::dns::Name> {
+    netfault_sources::dns::wire::parse_name(text).map_err(|error| Failure::config(sentence(&error)))
 }
 
 async fn tick(out: mpsc::Sender<Vec<Input>>, mut stop: watch::Receiver<bool>) {

@@ -4,40 +4,38 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
-use super::names::Target;
+use super::subject::Target;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Job {
-    /// Look up the authorities of a name.
+    /// Look up the delegation of a name.
     Refresh(usize),
     /// Ask everybody about a name.
     Round(usize),
-    /// Ask one server its question number `step`, held back until now by the server's limit.
+    /// Ask one server its question number `step`, as soon as the server's limit allows it.
+    Book(Target, usize),
+    /// The same, where the limit has been seen to.
     Ask(Target, usize),
     /// Say what was skipped.
     Report,
 }
 
+/// Moments are those of [`super::pace::Pace`].
 #[derive(Debug, Default)]
 pub(super) struct Jobs {
-    heap: BinaryHeap<Reverse<(Instant, Job)>>,
+    heap: BinaryHeap<Reverse<(Duration, Job)>>,
 }
 
 impl Jobs {
-    pub fn add(&mut self, at: Instant, job: Job) {
+    pub fn add(&mut self, at: Duration, job: Job) {
         self.heap.push(Reverse((at, job)));
     }
 
-    pub fn next_at(&self) -> Instant {
-        match self.heap.peek() {
-            Some(Reverse((at, _))) => *at,
-            None => Instant::now() + Duration::from_secs(3600),
-        }
+    pub fn next_at(&self) -> Option<Duration> {
+        self.heap.peek().map(|Reverse((at, _))| *at)
     }
 
-    pub fn pop_due(&mut self, now: Instant) -> Option<Job> {
+    pub fn pop_due(&mut self, now: Duration) -> Option<Job> {
         let Reverse((at, _)) = self.heap.peek()?;
         if *at > now {
             return None;

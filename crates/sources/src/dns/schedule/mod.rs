@@ -1,23 +1,39 @@
-//! Every name's servers, round after round.
+//! Every name's servers, round after round; and between them the controls, and the delegations.
 //!
 //! ```text
-//!  due jobs ──► questions in flight ──► probes ──► buffer ──► out
-//!   (heap)       (futures, bounded)                (bounded)   (channel of the pipeline)
+//!  due jobs ──► questions ──► UDP engine ──► ended ──► probes ──► buffer ──► out
+//!   (heap)    │ (bounded)    (its thread)  (channel)             (bounded)   (channel of the pipeline)
+//!             ├► TCP, where an answer is cut ──┘                     ▲
+//!             └► walks to the names, every ten minutes ──► delegations ──┘
 //! ```
 //!
-//! One task, [`run`], owns all of it; its futures live and die with it, so dropping it cancels every
-//! question and nothing is left behind. The servers of one name are asked close together (a round is then
-//! one look at one moment), the names are spread evenly over the interval.
+//! One task, [`run`], owns all of it; what is under way lives and dies with it, so dropping it cancels every
+//! question and nothing is left behind.
+//!
+//! * [`jobs`] what is due when; [`phase`] when a name has its turn; [`pace`] a time that stands still while the host does
+//! * [`subject`] what is asked about, and whom; [`controls`] whom a vantage asks to learn about itself
+//! * [`scheduler`] the state, and what is due; [`questions`] one question; [`flights`] those under way
+//! * [`load`] how much the plan asks of each server; [`super::limit`] how much it may be asked
+//! * [`refresh`] walks and delegations; [`report`] what goes to the pipeline, and what is said of the rest
+//!
+//! The servers of one name are asked close together (a round is then one look at one moment), the names are spread evenly
+//! over the interval. There are never more rounds than that, whatever fails.
 //!
 //! A late probe is worth less than a fresh one: what cannot be asked in its round (the last question is not
 //! answered yet, the server's limit is reached, too much is in flight, the pipeline does not take more) is
 //! skipped and counted, as a `Gap`.
 
+mod controls;
+mod flights;
 mod jobs;
-mod limit;
-mod names;
+mod load;
+mod pace;
 mod phase;
-mod round;
+mod questions;
+mod refresh;
+mod report;
+mod scheduler;
+mod subject;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -30,7 +46,8 @@ use tokio::sync::{mpsc, watch};
 
 use super::probe::{AUTHORITY_TIMEOUT, RESOLVER_TIMEOUT};
 use super::walk::{Hints, Limits};
-use round::Scheduler;
+pub use controls::Controls;
+use scheduler::Scheduler;
 
 /// What time it is: the wall clock in the service, anything in a test.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
@@ -55,7 +72,9 @@ pub struct Plan {
     pub names: Vec<NamePlan>,
     /// From one round of a name to the next, give or take 10 %. Default 30 s.
     pub interval: Duration,
-    /// Questions at the same time, over all names. Default 1,000.
+    /// Whom the vantage asks to learn about itself. Default: nobody; the configuration has some.
+    pub controls: Controls,
+    /// Questions at the same time, over all names. Default 20,000: 10,000 names with eight silent servers each have some 6,000.
     pub max_in_flight: usize,
     /// Questions a second to one authority. Default 1.
     pub authority_per_second: f64,
@@ -76,14 +95,19 @@ impl Plan {
             vantage: vantage.to_owned(),
             names,
             interval: Duration::from_secs(30),
-            max_in_flight: 1000,
+            controls: Controls::none(),
+            max_in_flight: 20_000,
             authority_per_second: 1.0,
             resolver_per_second: 50.0,
             authority_timeout: AUTHORITY_TIMEOUT,
             resolver_timeout: RESOLVER_TIMEOUT,
             refresh: Duration::from_secs(600),
             hints: Arc::new(Hints::built_in()),
-            limits: Limits::default(),
+            // A walk waits for the servers that others need, too.
+            limits: Limits {
+                time: Duration::from_secs(60),
+                ..Limits::default()
+            },
         }
     }
 }
@@ -100,6 +124,8 @@ pub struct Counters {
     /// Walks that came to the zone, and those that did not (the known servers are kept then).
     pub refreshed: u64,
     pub refresh_failed: u64,
+    /// How often the host stood still, or its clock ran ahead.
+    pub stood_still: u64,
 }
 
 /// Asks until `shutdown` turns true (or its sender is gone) or `out` is closed.
@@ -119,9 +145,12 @@ pub async fn run(
                 Ok(permit) => permit.send(scheduler.take_output()),
                 Err(_) => break,
             },
-            () = tokio::time::sleep_until(wake) => scheduler.run_due(),
-            Some(done) = scheduler.next_done() => scheduler.finish(done),
+            () = scheduler.wait() => {}
+            () = tokio::time::sleep_until(wake) => {}
         }
+        scheduler.look_at_the_clock(wake);
+        scheduler.take_in();
+        scheduler.run_due();
     }
-    scheduler.counters()
+    scheduler.counters
 }

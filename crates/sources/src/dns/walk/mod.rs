@@ -13,12 +13,16 @@
 //! * [`walker`] down from zone to zone; [`resolve`] the addresses of name servers, by further walks
 //! * [`examine`] every server of a zone
 //! * [`record`] what is kept of it; [`findings`] what is wrong with that: pure; [`keys`] DS and DNSKEY
+//! * [`delegation`] the same for the engine: pure
+//! * [`shared`] what many walks have in common
 //!
 //! No resolver and no cache is asked: a walk sees what is there now, also in an outage, when caches hide it. It is bounded in
-//! questions, time, depth and in what it keeps of any answer ([`Limits`]), whatever servers say. Nothing is kept between walks.
+//! questions, time, depth and in what it keeps of any answer ([`Limits`]), whatever servers say. Nothing is kept between walks, but
+//! for those of a schedule ([`shared`]).
 //!
 //! Absent on purpose: QNAME minimisation, validation of signatures, and names of servers that are aliases (RFC 2181 §10.3).
 
+mod delegation;
 mod examine;
 pub mod findings;
 pub mod hints;
@@ -27,6 +31,7 @@ mod put;
 pub mod record;
 mod resolve;
 mod said;
+mod shared;
 mod walker;
 
 use std::time::Duration;
@@ -36,6 +41,7 @@ use hickory_proto::rr::Name;
 pub use findings::{FindingKind, WalkFinding};
 pub use hints::{BadHints, Hints};
 pub use record::{Authorities, End, Walk};
+pub(super) use shared::Shared;
 
 /// How much one walk may do.
 #[derive(Clone, Copy, Debug)]
@@ -66,5 +72,10 @@ impl Default for Limits {
 
 /// Walks to `name`. Always ends, within the limits, with whatever was found.
 pub async fn run(name: &Name, hints: &Hints, limits: &Limits) -> Walk {
-    walker::walk(name, hints, limits).await
+    walker::walk(name, hints, limits, None).await
+}
+
+/// The same beside others: within the limits of the servers, and beginning where another has just been.
+pub(super) async fn run_with(name: &Name, hints: &Hints, limits: &Limits, shared: &Shared) -> Walk {
+    walker::walk(name, hints, limits, Some(shared)).await
 }

@@ -7,6 +7,7 @@ use hickory_proto::rr::{Name, RecordType};
 use netfault_model::{Outcome, Role};
 use tokio::time::Instant;
 
+use super::shared::Shared;
 use crate::dns::outcome::{Asked, Failure, classify, judge_matched};
 use crate::dns::transport::{End, tcp, udp};
 use crate::dns::wire::{self, Answer, Flags};
@@ -24,16 +25,30 @@ pub(super) struct Heard {
     pub mangles_case: bool,
 }
 
-/// RD=0, EDNS 1232, TCP where truncated, plain letter case if the server changes it. `retries` after silence. Not after `deadline`.
-pub(super) async fn put(
-    server: SocketAddr,
-    name: Name,
-    qtype: RecordType,
-    mut random_case: bool,
-    mut retries: u8,
-    wait: Duration,
-    deadline: Instant,
-) -> Heard {
+/// What to ask, and for how long.
+pub(super) struct Packet {
+    pub server: SocketAddr,
+    pub name: Name,
+    pub qtype: RecordType,
+    pub random_case: bool,
+    /// After silence.
+    pub retries: u8,
+    pub wait: Duration,
+    pub deadline: Instant,
+}
+
+/// RD=0, EDNS 1232, TCP where truncated, plain letter case if the server changes it. Not after the deadline; beside others, not
+/// faster than the server may be asked.
+pub(super) async fn put(packet: Packet, shared: Option<&Shared>) -> Heard {
+    let Packet {
+        server,
+        name,
+        qtype,
+        mut random_case,
+        mut retries,
+        wait,
+        deadline,
+    } = packet;
     let asked = Asked {
         name,
         qtype,
@@ -48,6 +63,11 @@ pub(super) async fn put(
         mangles_case: false,
     };
     loop {
+        if let Some(shared) = shared
+            && !shared.wait(server, deadline).await
+        {
+            return heard.failed(Outcome::Void); // not asked: nothing is known of it
+        }
         let left = deadline.saturating_duration_since(Instant::now()).min(wait);
         let flags = Flags {
             random_case,

@@ -26,7 +26,7 @@ pub struct Walk {
     pub zones: Vec<Zone>,
     /// The zone that holds the name itself, if the walk came there.
     pub zone: Option<String>,
-    /// The A records at the end, in presentation form, sorted.
+    /// The addresses at the end in presentation form: IPv4 first, each family sorted.
     pub answers: Vec<String>,
     /// Lowest TTL of these, in seconds.
     pub ttl: Option<u32>,
@@ -42,7 +42,7 @@ pub struct Walk {
 pub enum End {
     /// The name has addresses (`answers`).
     Answer { zone: String },
-    /// The name exists, and has no IPv4 address.
+    /// The name exists, and has no address.
     Nodata { zone: String },
     /// The name does not exist.
     Nxdomain { zone: String },

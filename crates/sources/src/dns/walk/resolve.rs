@@ -29,6 +29,11 @@ impl Walker<'_> {
             let what = "name servers that need name servers".to_owned();
             return Err(Unresolvable::Limit { what });
         }
+        if let Some(addrs) = self.shared.and_then(|shared| shared.host(host)) {
+            self.hosts.insert(host.clone(), Ok(addrs.clone()));
+            return Ok(addrs);
+        }
+        self.recall(host, Way::Aside);
         self.needed.push(host.clone());
         let found = self.look_up(host).await;
         self.needed.pop();

@@ -10,9 +10,10 @@ use hickory_proto::rr::{Name, RecordType};
 use netfault_model::{Outcome, Time};
 use tokio::time::Instant;
 
-use super::put::{Heard, put};
+use super::put::{Heard, Packet, put};
 use super::record::{Alias, AliasKind, End, Lame, Unresolvable, Walk, Zone};
 use super::said::{self, Said};
+use super::shared::{Known, Shared};
 use super::{Hints, Limits, findings};
 use crate::dns::check::Verdict;
 use crate::dns::wire::{plain_name, rcode_name};
@@ -45,6 +46,8 @@ pub(super) struct Behaviour {
 
 pub(super) struct Walker<'a> {
     pub limits: &'a Limits,
+    /// Of a walk beside others.
+    pub shared: Option<&'a Shared>,
     pub port: u16,
     deadline: Instant,
     pub queries: u32,
@@ -72,12 +75,13 @@ pub(super) enum Way {
     Aside,
 }
 
-pub(super) async fn walk(name: &Name, hints: &Hints, limits: &Limits) -> Walk {
+pub(super) async fn walk(name: &Name, hints: &Hints, limits: &Limits, shared: Option<&Shared>) -> Walk {
     let began = Instant::now();
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let port = limits.port.or(hints.port).unwrap_or(53);
     let mut walker = Walker {
         limits,
+        shared,
         port,
         deadline: began + limits.time,
         queries: 0,
@@ -117,6 +121,7 @@ impl Walker<'_> {
         let mut at = name.clone();
         let mut seen = vec![at.clone()];
         loop {
+            self.recall(&at, Way::Main);
             let (zone, said) = match self.descend(&at, RecordType::A, Way::Main).await {
                 Ok(found) => found,
                 Err(stuck) => return self.stuck(stuck, walk),
@@ -125,22 +130,12 @@ impl Walker<'_> {
             walk.zone.get_or_insert_with(|| plain_name(&zone));
             let (kind, to, ttl) = match said {
                 Said::Alias { kind, to, ttl } => (kind, to, ttl),
-                Said::Found { records } => {
-                    (walk.answers, walk.ttl) = said::shown(&records, RecordType::A);
-                    return End::Answer {
-                        zone: plain_name(&zone),
-                    };
-                }
                 Said::Nxdomain { .. } => {
                     return End::Nxdomain {
                         zone: plain_name(&zone),
                     };
                 }
-                _ => {
-                    return End::Nodata {
-                        zone: plain_name(&zone),
-                    };
-                }
+                said => return self.addresses(&zone, &at, said, walk).await,
             };
             walk.aliases.push(alias(kind, &at, &to, &zone, ttl));
             let again = seen.contains(&to);
@@ -154,6 +149,75 @@ impl Walker<'_> {
                 return End::TooManyAliases;
             }
             at = to;
+        }
+    }
+
+    /// The end of the way: the name's addresses in both families. `said` is what there is of IPv4.
+    async fn addresses(&mut self, zone: &Name, at: &Name, said: Said, walk: &mut Walk) -> End {
+        let found = |said| match said {
+            Said::Found { records } => records,
+            _ => Vec::new(),
+        };
+        let v4 = found(said);
+        let v6 = self.ask_zone(zone, at, RecordType::AAAA).await;
+        let v6 = v6.map(|(_, said)| found(said)).unwrap_or_default();
+        for (records, qtype) in [(v4, RecordType::A), (v6, RecordType::AAAA)] {
+            let (answers, ttl) = said::shown(&records, qtype);
+            walk.answers.extend(answers);
+            walk.ttl = [walk.ttl, ttl].into_iter().flatten().min();
+        }
+        let zone = plain_name(zone);
+        match walk.answers.is_empty() {
+            true => End::Nodata { zone },
+            false => End::Answer { zone },
+        }
+    }
+
+    /// Takes over what walks before this one found on the way to `name`.
+    pub fn recall(&mut self, name: &Name, way: Way) {
+        let Some(shared) = self.shared else {
+            return;
+        };
+        for labels in 1..=name.num_labels() {
+            let apex = name.trim_to(labels.into());
+            if self.known.contains_key(&apex) {
+                continue;
+            }
+            let Some(Known { zone, servers }) = shared.zone(&apex) else {
+                continue;
+            };
+            if way == Way::Main {
+                let is_parent = |entry: &Zone| Some(&entry.zone) == zone.parent.as_ref();
+                if !self.zones.iter().any(is_parent) {
+                    continue;
+                }
+                let healthy = zone.servers.iter().filter(|server| server.is_healthy());
+                self.answered.extend(healthy.map(|server| server.server));
+                self.zones.push(zone);
+            }
+            self.known.insert(apex, servers);
+        }
+    }
+
+    /// Keeps for other walks what answered.
+    fn share(&self) {
+        let Some(shared) = self.shared else {
+            return;
+        };
+        for zone in self.zones.iter().filter(|zone| zone.parent.is_some()) {
+            let Ok(apex) = crate::dns::wire::parse_name(&zone.zone) else {
+                continue;
+            };
+            let answers = zone.servers.iter().any(|server| server.is_healthy());
+            if let (true, Some(servers)) = (answers, self.known.get(&apex)) {
+                let (zone, servers) = (zone.clone(), servers.clone());
+                shared.keep_zone(apex, Known { zone, servers });
+            }
+        }
+        for (name, found) in &self.hosts {
+            if let Ok(addrs) = found {
+                shared.keep_host(name.clone(), addrs.clone());
+            }
         }
     }
 
@@ -191,6 +255,7 @@ impl Walker<'_> {
         walk.sighted_v4 = self.answered.iter().any(SocketAddr::is_ipv4);
         walk.sighted_v6 = self.answered.iter().any(SocketAddr::is_ipv6);
         self.fill_in();
+        self.share();
         walk.zones = std::mem::take(&mut self.zones);
         walk.queries = self.queries;
         walk.took_ms = (began.elapsed().as_secs_f64() * 1e6).round() / 1e3;
@@ -269,8 +334,9 @@ impl Walker<'_> {
             .filter(|server| !self.gone.contains(server))
             .collect();
         fastrand::shuffle(&mut waiting);
-        // Those that have answered for this zone before come first.
-        waiting.sort_by_key(|server| !self.speaks_for(zone, *server));
+        // Those that may be asked at once come first, of these those that have answered for this zone before.
+        let busy = |server| self.shared.is_some_and(|shared| !shared.is_free(server));
+        waiting.sort_by_cached_key(|server| (busy(*server), !self.speaks_for(zone, *server)));
         let mut batch = 1;
         while !waiting.is_empty() {
             let rest = waiting.split_off(batch.min(waiting.len()));
@@ -313,13 +379,17 @@ impl Walker<'_> {
         let asked = servers.iter().take(left).map(|server| {
             let (server, name) = (*server, name.clone());
             let random_case = !self.plain_case.contains(&server);
-            let (wait, deadline) = (self.limits.timeout, self.deadline);
-            async move {
-                (
-                    server,
-                    put(server, name, qtype, random_case, retries, wait, deadline).await,
-                )
-            }
+            let (wait, deadline, shared) = (self.limits.timeout, self.deadline, self.shared);
+            let packet = Packet {
+                server,
+                name,
+                qtype,
+                random_case,
+                retries,
+                wait,
+                deadline,
+            };
+            async move { (server, put(packet, shared).await) }
         });
         let asked: Vec<_> = asked.collect();
         let heard: Vec<(SocketAddr, Heard)> = stream::iter(asked).buffer_unordered(AT_A_TIME).collect().await;

@@ -1,15 +1,24 @@
 //! The `dns` section: how often servers are asked, and whether that can work at all.
+//!
+//! * [`controls`] whom this vantage asks to learn about itself
+//! * [`plan`] whether the plan fits the servers' limits, and what it is in words
 
-use std::collections::BTreeMap;
+pub(super) mod controls;
+mod plan;
+
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use netfault_engine::dns::DnsSettings;
+use netfault_sources::dns::walk::Hints;
 use serde_saphyr::{Location, Spanned};
 
-use super::raw::RawDns;
+pub(super) use plan::{check as check_plan, describe};
+
+use super::raw::{RawDns, Text};
 use super::resolve::{Context, Result};
-use super::types::{Dns, Name};
+use super::types::{Dns, RootHints};
 use super::values;
 
 /// One round every 30 s: DESIGN section 6.
@@ -18,16 +27,24 @@ const INTERVAL: Duration = Duration::from_secs(30);
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 const AUTHORITY_TIMEOUT: Duration = Duration::from_secs(2);
 const RESOLVER_TIMEOUT: Duration = Duration::from_secs(5);
-/// Questions a second that one server is asked at most (DESIGN section 6), as the schedule keeps them.
+/// Questions a second that one server is asked at most (DESIGN section 6).
 const AUTHORITY_PER_SECOND: f64 = 1.0;
 const RESOLVER_PER_SECOND: f64 = 50.0;
-/// A resolver is asked for A and AAAA, an authority for the SOA.
-const RESOLVER_QUESTIONS: f64 = 2.0;
+/// Beyond this a limit is none.
+const MAX_PER_SECOND: f64 = 100_000.0;
+/// A new walk every ten minutes (DESIGN section 6). More often than once a minute is a burden for others.
+const REFRESH: Duration = Duration::from_secs(600);
+const MIN_REFRESH: Duration = Duration::from_secs(60);
 /// Rounds after which a server is forgotten, and a name that nobody asked about is unknown.
 const FORGET_ROUNDS: u64 = 4;
 const STALE_ROUNDS: u64 = 6;
 
-pub(super) fn resolve(context: &Context, raw: RawDns, resolvers: Vec<SocketAddr>) -> Result<Dns> {
+pub(super) fn resolve(
+    context: &Context,
+    raw: RawDns,
+    resolvers: Vec<SocketAddr>,
+    watched: &BTreeSet<String>,
+) -> Result<Dns> {
     let interval = context.read_or(raw.interval.as_ref(), INTERVAL, |text| {
         match values::duration(text)? {
             interval if interval < MIN_INTERVAL => Err(format!(
@@ -45,8 +62,19 @@ pub(super) fn resolve(context: &Context, raw: RawDns, resolvers: Vec<SocketAddr>
         )),
         timeout => Ok(timeout),
     };
+    let root_hints = raw.root_hints.as_ref().map(|text| root_hints(context, text));
+    let root_hints = root_hints.transpose()?;
+    let hints = root_hints.as_ref().map(|root| &root.hints);
     Ok(Dns {
         resolvers,
+        authority_per_second: limit(context, raw.authority_per_second, AUTHORITY_PER_SECOND)?,
+        resolver_per_second: limit(context, raw.resolver_per_second, RESOLVER_PER_SECOND)?,
+        refresh: context.read_or(raw.refresh.as_ref(), REFRESH, |text| match values::duration(text)? {
+            refresh if refresh < MIN_REFRESH => Err(format!("'{text}' is too short: at least 1m")),
+            refresh => Ok(refresh),
+        })?,
+        controls: controls::resolve(context, raw.controls.unwrap_or_default(), watched, hints)?,
+        root_hints,
         interval,
         authority_timeout: context.read_or(
             raw.authority_timeout.as_ref(),
@@ -64,6 +92,26 @@ pub(super) fn resolve(context: &Context, raw: RawDns, resolvers: Vec<SocketAddr>
         },
         detect: detect(context, raw.detect, interval)?,
     })
+}
+
+fn limit(context: &Context, typed: Option<Spanned<f64>>, default: f64) -> Result<f64> {
+    let Some(typed) = typed else {
+        return Ok(default);
+    };
+    if typed.value > 0.0 && typed.value <= MAX_PER_SECOND {
+        return Ok(typed.value);
+    }
+    let message = format!("questions a second: more than 0, and at most {MAX_PER_SECOND}");
+    context.wrong(typed.referenced, message)
+}
+
+fn root_hints(context: &Context, text: &Text) -> Result<RootHints> {
+    let path = context.folder(text)?;
+    let read = std::fs::read_to_string(&path).map_err(|error| error.to_string());
+    match read.and_then(|content| Hints::parse(&content).map_err(|bad| bad.to_string())) {
+        Ok(hints) => Ok(RootHints { path, hints }),
+        Err(message) => context.wrong(text.referenced, format!("{}: {message}", path.display())),
+    }
 }
 
 /// The times of detection follow the interval. What was typed otherwise must fit it.
@@ -106,40 +154,6 @@ fn detect(context: &Context, raw: Option<Spanned<DnsSettings>>, interval: Durati
         return Ok(settings);
     };
     context.wrong(place, wrong)
-}
-
-/// Refuses a plan that asks a server for more than its limit allows: rounds would be skipped all the time.
-pub(super) fn check_plan(context: &Context, names: &[(Location, Name)], dns: &Dns) -> Result<()> {
-    let seconds = dns.interval.as_secs_f64();
-    let mut asked: BTreeMap<(bool, SocketAddr), f64> = BTreeMap::new();
-    for (place, name) in names {
-        let resolvers = match name.resolvers.is_empty() {
-            true => &dns.resolvers,
-            false => &name.resolvers,
-        };
-        let authorities = name.authorities.iter().map(|server| (true, *server, 1.0));
-        let resolvers = resolvers
-            .iter()
-            .map(|server| (false, *server, RESOLVER_QUESTIONS));
-        for (is_authority, server, questions) in authorities.chain(resolvers) {
-            let sum = asked.entry((is_authority, server)).or_default();
-            *sum += questions;
-            let limit = if is_authority {
-                AUTHORITY_PER_SECOND
-            } else {
-                RESOLVER_PER_SECOND
-            };
-            if *sum > limit * seconds {
-                let message = format!(
-                    "with this name the server {server} would be asked {sum} questions every {}, and {limit} a second is \
-                     the most: give a longer dns.interval or spread the names over more servers",
-                    values::show_duration(dns.interval)
-                );
-                return context.wrong(*place, message);
-            }
-        }
-    }
-    Ok(())
 }
 
 /// What the host calls itself; `local` where that cannot be read.
