@@ -65,7 +65,8 @@ async fn a_name_goes_out_with_its_authorities_and_comes_back_with_them() {
             vec![NamePlan {
                 name: name("www.example.com"),
                 authorities: addrs.into(),
-                resolvers: vec![resolver.addr],
+                resolvers: vec![resolver.addr.into()],
+                expect: None,
                 private_ok: false,
             }],
         )

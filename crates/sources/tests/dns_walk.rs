@@ -65,7 +65,7 @@ async fn a_healthy_name() {
     assert_eq!(serde_json::from_str::<Walk>(&text).unwrap(), walk);
 
     for (to, end) in [
-        ("six.healthy.example", End::Nodata { zone: zone.clone() }),
+        ("six.healthy.example", End::Answer { zone: zone.clone() }),
         ("healthy.example", End::Nodata { zone: zone.clone() }),
         ("gone.healthy.example", End::Nxdomain { zone }),
         (

@@ -6,6 +6,7 @@ use std::time::Duration;
 use netfault_model::{Gap, GapSource, Input, Time};
 use netfault_sources::archive::Archive;
 use netfault_sources::archive::heal::{self, Hole};
+use netfault_sources::dns::resolver::Resolver;
 use netfault_sources::dns::schedule;
 use netfault_sources::ris_live::{self, ClientConfig, Subscription, system_clock};
 use tokio::sync::{mpsc, watch};
@@ -146,7 +147,12 @@ fn dns_plan(config: &Config) -> Result<schedule::Plan> {
         Ok(schedule::NamePlan {
             name: dns_name(&name.name)?,
             authorities: name.authorities.iter().copied().collect(),
-            resolvers: config.resolvers_of(name).to_vec(),
+            resolvers: config
+                .resolvers_of(name)
+                .iter()
+                .map(|addr| Resolver::udp(*addr))
+                .collect(),
+            expect: None,
             private_ok: name.private_ok,
         })
     });
@@ -167,7 +173,11 @@ fn dns_plan(config: &Config) -> Result<schedule::Plan> {
 fn controls(section: &Controls) -> Result<schedule::Controls> {
     let zones = section.authorities.iter();
     Ok(schedule::Controls {
-        names: section.names.iter().map(|name| dns_name(name)).collect::<Result<_>>()?,
+        names: section
+            .names
+            .iter()
+            .map(|name| dns_name(name))
+            .collect::<Result<_>>()?,
         authorities: zones
             .map(|(zone, servers)| Ok((dns_name(zone)?, servers.iter().copied().collect())))
             .collect::<Result<_>>()?,

@@ -98,6 +98,10 @@ pub(in crate::config) fn to_raw(controls: &Controls) -> RawControls {
     RawControls {
         enabled: Some(*controls != Controls::default()),
         names: Some(controls.names.iter().map(text).collect()),
-        authorities: Some(zones.map(|(zone, servers)| (zone.clone(), texts(servers))).collect()),
+        authorities: Some(
+            zones
+                .map(|(zone, servers)| (zone.clone(), texts(servers)))
+                .collect(),
+        ),
     }
 }

@@ -69,9 +69,11 @@ pub(super) fn resolve(
         resolvers,
         authority_per_second: limit(context, raw.authority_per_second, AUTHORITY_PER_SECOND)?,
         resolver_per_second: limit(context, raw.resolver_per_second, RESOLVER_PER_SECOND)?,
-        refresh: context.read_or(raw.refresh.as_ref(), REFRESH, |text| match values::duration(text)? {
-            refresh if refresh < MIN_REFRESH => Err(format!("'{text}' is too short: at least 1m")),
-            refresh => Ok(refresh),
+        refresh: context.read_or(raw.refresh.as_ref(), REFRESH, |text| {
+            match values::duration(text)? {
+                refresh if refresh < MIN_REFRESH => Err(format!("'{text}' is too short: at least 1m")),
+                refresh => Ok(refresh),
+            }
         })?,
         controls: controls::resolve(context, raw.controls.unwrap_or_default(), watched, hints)?,
         root_hints,

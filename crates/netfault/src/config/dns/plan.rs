@@ -91,7 +91,11 @@ pub(in crate::config) fn describe(config: &Config) -> Vec<String> {
     let Some(_) = config.names.first() else {
         return vec!["dns:     no names, nothing is asked".to_owned()];
     };
-    let delegated = config.names.iter().filter(|name| name.authorities.is_empty()).count();
+    let delegated = config
+        .names
+        .iter()
+        .filter(|name| name.authorities.is_empty())
+        .count();
     let mut line = format!(
         "dns:     {} every {} at {} and their authoritative servers, as vantage '{}'",
         count(config.names.len(), "name", "names"),
@@ -113,7 +117,11 @@ fn rate(config: &Config, delegated: usize) -> String {
     let all: Vec<(bool, SocketAddr)> = config.names.iter().flat_map(|name| servers(name, dns)).collect();
     let questions = |is_authority: &bool| if *is_authority { 1.0 } else { RESOLVER_QUESTIONS };
     let of_names: f64 = all.iter().map(|(is_authority, _)| questions(is_authority)).sum();
-    let resolvers: BTreeSet<&SocketAddr> = all.iter().filter(|(auth, _)| !auth).map(|(_, server)| server).collect();
+    let resolvers: BTreeSet<&SocketAddr> = all
+        .iter()
+        .filter(|(auth, _)| !auth)
+        .map(|(_, server)| server)
+        .collect();
     let canaries = resolvers.len() * dns.controls.names.len();
     let roots = dns.controls.authorities.values().flatten().count();
     let sum = (of_names + (canaries + roots) as f64) / dns.interval.as_secs_f64();
@@ -131,7 +139,8 @@ fn controls(config: &Config) -> String {
     let controls = &config.dns.controls;
     let authorities = controls.authorities.values().flatten().count();
     if controls.names.is_empty() && authorities == 0 {
-        return "         no controls: nothing tells a fault of this vantage from a fault of theirs".to_owned();
+        return "         no controls: nothing tells a fault of this vantage from a fault of theirs"
+            .to_owned();
     }
     format!(
         "         controls: {} at every resolver ({}), and {}",

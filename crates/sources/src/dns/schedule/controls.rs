@@ -12,7 +12,12 @@ use crate::dns::wire::parse_name;
 
 /// Names of other operators, each with name servers of its own: Wikimedia, ICANN, the RIPE NCC, APNIC. Old names that have
 /// addresses everywhere; two are asked for, so that others may be watched names, too.
-const NAMES: [&str; 4] = ["www.wikipedia.org", "www.iana.org", "www.ripe.net", "www.apnic.net"];
+const NAMES: [&str; 4] = [
+    "www.wikipedia.org",
+    "www.iana.org",
+    "www.ripe.net",
+    "www.apnic.net",
+];
 /// Canaries of one resolver: both must fail before its vote is void.
 const CANARIES: usize = 2;
 /// Root servers of each family that are asked. They are run by different operators, and each is in many places.
@@ -57,7 +62,7 @@ impl Controls {
         let mut servers = BTreeSet::new();
         for v4 in [true, false] {
             let all: Vec<_> = hints.addresses().filter(|addr| addr.is_ipv4() == v4).collect();
-            let step = all.len().div_ceil(ROOTS).max(1);
+            let step = (all.len() / ROOTS).max(1);
             // Another start for each family, so that one operator does not decide both.
             let first = usize::from(!v4).min(all.len().saturating_sub(1)) % step;
             let picked = all.iter().skip(first).step_by(step).take(ROOTS);
@@ -105,6 +110,9 @@ mod tests {
     fn a_laboratory_has_its_own_root() {
         let root: SocketAddr = ([127, 0, 0, 11], 5301).into();
         let authorities = Controls::usual_authorities(&Hints::at([root]), None);
-        assert_eq!(authorities, BTreeMap::from([(Name::root(), BTreeSet::from([root]))]));
+        assert_eq!(
+            authorities,
+            BTreeMap::from([(Name::root(), BTreeSet::from([root]))])
+        );
     }
 }

@@ -44,7 +44,9 @@ use hickory_proto::rr::Name;
 use netfault_model::{Input, Time};
 use tokio::sync::{mpsc, watch};
 
+use super::expect::Expectation;
 use super::probe::{AUTHORITY_TIMEOUT, RESOLVER_TIMEOUT};
+use super::resolver::Resolver;
 use super::walk::{Hints, Limits};
 pub use controls::Controls;
 use scheduler::Scheduler;
@@ -59,7 +61,9 @@ pub struct NamePlan {
     /// Addresses of its authoritative servers. Empty: found by a walk from the root, again every `refresh`.
     pub authorities: BTreeSet<SocketAddr>,
     /// Resolvers that are asked for its A and AAAA. Empty: only authorities are asked.
-    pub resolvers: Vec<SocketAddr>,
+    pub resolvers: Vec<Resolver>,
+    /// What these must answer; else the probe is a `wrong_answer`.
+    pub expect: Option<Arc<Expectation>>,
     /// It is meant to have private addresses.
     pub private_ok: bool,
 }

@@ -92,7 +92,10 @@ mod tests {
         // Suspended, with the monotonic clock: nothing is late, an hour has gone.
         let stood = pace.look(at(63.4), at(63.4), wall(3662));
         assert!(stood.is_some_and(|stood| stood.as_secs() == 3599), "{stood:?}");
-        assert_eq!((pace.stalls(), pace.at(at(63.4))), (2, Duration::from_millis(3400)));
+        assert_eq!(
+            (pace.stalls(), pace.at(at(63.4))),
+            (2, Duration::from_millis(3400))
+        );
 
         // Set back: the plan does not care.
         assert_eq!(pace.look(at(64.4), at(64.4), wall(10)), None);

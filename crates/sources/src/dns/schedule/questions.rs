@@ -9,7 +9,12 @@ use super::flights::Flight;
 use super::jobs::Job;
 use super::scheduler::{Done, Scheduler};
 use super::subject::Target;
-use crate::dns::probe::{Ended, Question, Reply};
+use crate::dns::probe::{Ended, Question, Reply, ask};
+use crate::dns::resolver::Via;
+
+/// Share of a server's limit that the questions of the plan and a retry of each may take. At the limit itself they would
+/// queue up, and rounds be lost.
+const RETRY_ROOM: f64 = 0.75;
 
 impl Scheduler {
     /// Asks now, or when the server's limit allows it; not at all if that is too late.
@@ -40,10 +45,23 @@ impl Scheduler {
             question: question.clone(),
             stalls: self.pace.stalls(),
         });
+        if question.via != Via::Udp {
+            return self.ask_otherwise(tag, question);
+        }
         if engine.submit(question, tag, &self.on_end).is_err() {
             self.flights.remove(tag);
             self.drop_question(target, "too many questions in flight");
         }
+    }
+
+    /// Over TCP, TLS or HTTPS.
+    fn ask_otherwise(&mut self, tag: u64, question: Arc<Question>) {
+        let clock = self.clock.clone();
+        self.working.push(Box::pin(async move {
+            let reply = Box::new(ask(&question).await);
+            let at = clock();
+            Done::Finished { tag, at, reply }
+        }));
     }
 
     fn question(&self, target: Target, step: usize) -> Option<Question> {
@@ -70,6 +88,11 @@ impl Scheduler {
             retries: if self.may_retry(target) { base.retries } else { 0 },
             plain_case: self.plain_case.contains(&server),
             private_ok: subject.private_ok(),
+            expect: subject.expect(role),
+            via: match role.is_authority() {
+                true => Via::Udp,
+                false => self.vias.get(&server).cloned().unwrap_or_default(),
+            },
             ..base
         })
     }
@@ -78,7 +101,7 @@ impl Scheduler {
     /// silent the names vouch for each other, and no round is lost.
     fn may_retry(&self, target: Target) -> bool {
         let limit = self.rate(target.role) * self.plan.interval.as_secs_f64();
-        f64::from(self.load.of(&target.server)) * 2.0 <= limit
+        f64::from(self.load.of(&target.server)) * 2.0 <= limit * RETRY_ROOM
     }
 
     /// The engine is done with it.

@@ -40,7 +40,10 @@ impl Scheduler {
     pub fn stood_still(&mut self, stood: Duration) {
         let to = (self.clock)();
         let seconds = stood.as_secs_f64();
-        tracing::warn!(seconds, "the probe host stood still; the schedule goes on where it was");
+        tracing::warn!(
+            seconds,
+            "the probe host stood still; the schedule goes on where it was"
+        );
         self.counters.stood_still += 1;
         let from = to - stood;
         self.gap(Cow::Borrowed("the probe host stood still"), from, to, None);

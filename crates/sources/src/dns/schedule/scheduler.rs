@@ -21,6 +21,7 @@ use super::subject::{Subject, Target};
 use super::{Clock, Counters, Plan, phase};
 use crate::dns::limit::Limiter;
 use crate::dns::probe::{Ended, Reply};
+use crate::dns::resolver::Via;
 use crate::dns::udp::{OnEnd, UdpEngine};
 use crate::dns::walk::{Shared, Walk};
 
@@ -30,11 +31,25 @@ const BATCH: usize = 256;
 /// Something under way that has ended.
 pub(super) enum Done {
     /// Over UDP: told by the engine's thread.
-    Sent { tag: u64, at: Time, ended: Ended },
-    /// What went on over TCP.
-    Finished { tag: u64, at: Time, reply: Box<Reply> },
-    Walked { subject: usize, walk: Box<Walk> },
-    Looked { subject: usize, looked: Looked },
+    Sent {
+        tag: u64,
+        at: Time,
+        ended: Ended,
+    },
+    /// What went on over TCP, or never was for UDP.
+    Finished {
+        tag: u64,
+        at: Time,
+        reply: Box<Reply>,
+    },
+    Walked {
+        subject: usize,
+        walk: Box<Walk>,
+    },
+    Looked {
+        subject: usize,
+        looked: Looked,
+    },
 }
 
 pub(super) type Working = Pin<Box<dyn Future<Output = Done> + Send>>;
@@ -43,6 +58,8 @@ pub(super) struct Scheduler {
     pub plan: Plan,
     pub clock: Clock,
     pub pace: Pace,
+    /// How to get to those resolvers that are not asked over UDP.
+    pub vias: BTreeMap<SocketAddr, Via>,
     pub subjects: Vec<Subject>,
     pub jobs: Jobs,
     pub limiter: Arc<Limiter>,
@@ -68,6 +85,7 @@ pub(super) struct Scheduler {
 impl Scheduler {
     pub fn new(mut plan: Plan, clock: Clock) -> Self {
         let now = Instant::now();
+        let vias = vias(&plan);
         let subjects = subjects(&mut plan);
         // Room for the end of every question in flight, so that the engine's thread never waits here.
         let (end, ended) = mpsc::channel(plan.max_in_flight.max(1));
@@ -82,6 +100,7 @@ impl Scheduler {
             refreshes: Refreshes::new(shared),
             plan,
             clock,
+            vias,
             subjects,
             jobs: Jobs::default(),
             limiter,
@@ -225,11 +244,20 @@ fn on_end(end: mpsc::Sender<Done>, clock: Clock) -> OnEnd {
     })
 }
 
+fn vias(plan: &Plan) -> BTreeMap<SocketAddr, Via> {
+    let resolvers = plan.names.iter().flat_map(|name| &name.resolvers);
+    let others = resolvers.filter(|resolver| resolver.via != Via::Udp);
+    others
+        .map(|resolver| (resolver.addr, resolver.via.clone()))
+        .collect()
+}
+
 /// The watched names, then the controls.
 fn subjects(plan: &mut Plan) -> Vec<Subject> {
     let interval = plan.interval;
     let names = std::mem::take(&mut plan.names);
-    let resolvers: BTreeSet<SocketAddr> = names.iter().flat_map(|name| &name.resolvers).copied().collect();
+    let resolvers = names.iter().flat_map(|name| &name.resolvers);
+    let resolvers: BTreeSet<SocketAddr> = resolvers.map(|resolver| resolver.addr).collect();
     let mut subjects: Vec<Subject> = names
         .into_iter()
         .map(|name| Subject::watched(name, interval))

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_proto::rr::{Name, RecordType};
 use netfault_model::{Outcome, Role};
 
 use super::NamePlan;
+use crate::dns::expect::Expectation;
 use crate::dns::probe::Reply;
 use crate::dns::walk::Authorities;
 use crate::dns::wire::plain_name;
@@ -116,11 +118,17 @@ impl Subject {
         self.as_watched().is_some_and(|watched| watched.plan.private_ok)
     }
 
+    /// What resolvers must say of it.
+    pub fn expect(&self, role: Role) -> Option<Arc<Expectation>> {
+        let watched = self.as_watched().filter(|_| role == Role::Resolver)?;
+        watched.plan.expect.clone()
+    }
+
     fn line_up(&mut self, interval: Duration) {
         let What::Watched(watched) = &self.what else {
             return;
         };
-        let resolvers: BTreeSet<SocketAddr> = watched.plan.resolvers.iter().copied().collect();
+        let resolvers: BTreeSet<SocketAddr> = watched.plan.resolvers.iter().map(|it| it.addr).collect();
         self.servers = spread(Role::Authority, watched.authorities(), interval);
         self.servers.extend(spread(Role::Resolver, &resolvers, interval));
     }
@@ -174,7 +182,11 @@ impl Subject {
 }
 
 /// The servers of one role one after the other, always in the same order: the rounds of each are an interval apart.
-fn spread(role: Role, servers: &BTreeSet<SocketAddr>, interval: Duration) -> Vec<(Role, SocketAddr, Duration)> {
+fn spread(
+    role: Role,
+    servers: &BTreeSet<SocketAddr>,
+    interval: Duration,
+) -> Vec<(Role, SocketAddr, Duration)> {
     let span = (interval / 10).min(MAX_SPREAD);
     let count = u32::try_from(servers.len()).unwrap_or(u32::MAX).max(1);
     let step = span / count;

@@ -155,9 +155,27 @@ mod tests {
     fn the_words_of_findings_are_those_of_their_json() {
         use FindingKind::*;
         for kind in [
-            NsDiffers, NsDisagree, GlueDiffers, NoGlue, Lame, Unreachable, Broken, Unresolvable, NsIsAlias, NsLoop,
-            AliasLoop, TooManyNs, SingleServer, SharedAddress, SharedPrefix, SharedAs, NoIpv4, NoIpv6, DsWithoutDnskey,
-            DsMatchesNoDnskey, FindingKind::Limit,
+            NsDiffers,
+            NsDisagree,
+            GlueDiffers,
+            NoGlue,
+            Lame,
+            Unreachable,
+            Broken,
+            Unresolvable,
+            NsIsAlias,
+            NsLoop,
+            AliasLoop,
+            TooManyNs,
+            SingleServer,
+            SharedAddress,
+            SharedPrefix,
+            SharedAs,
+            NoIpv4,
+            NoIpv6,
+            DsWithoutDnskey,
+            DsMatchesNoDnskey,
+            FindingKind::Limit,
         ] {
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
         }
