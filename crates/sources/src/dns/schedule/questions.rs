@@ -9,7 +9,7 @@ use super::flights::Flight;
 use super::jobs::Job;
 use super::scheduler::{Done, Scheduler};
 use super::subject::Target;
-use crate::dns::probe::{Ended, Question, Reply, ask};
+use crate::dns::probe::{Ended, Question, Reply};
 use crate::dns::resolver::Via;
 
 /// Share of a server's limit that the questions of the plan and a retry of each may take. At the limit itself they would
@@ -45,23 +45,10 @@ impl Scheduler {
             question: question.clone(),
             stalls: self.pace.stalls(),
         });
-        if question.via != Via::Udp {
-            return self.ask_otherwise(tag, question);
-        }
         if engine.submit(question, tag, &self.on_end).is_err() {
             self.flights.remove(tag);
             self.drop_question(target, "too many questions in flight");
         }
-    }
-
-    /// Over TCP, TLS or HTTPS.
-    fn ask_otherwise(&mut self, tag: u64, question: Arc<Question>) {
-        let clock = self.clock.clone();
-        self.working.push(Box::pin(async move {
-            let reply = Box::new(ask(&question).await);
-            let at = clock();
-            Done::Finished { tag, at, reply }
-        }));
     }
 
     fn question(&self, target: Target, step: usize) -> Option<Question> {
