@@ -26,12 +26,15 @@ impl Engine {
             }
             Input::Gap(gap) => self.apply_gap(*gap),
             Input::Probe(probe) if probe.arrival != Arrival::InTime => self.stats.quarantined += 1,
-            Input::Probe(probe) => {
+            Input::Probe(mut probe) => {
+                self.judge_origin_of_answers(&mut probe);
                 self.names.probe(self.now, &probe, &mut self.named);
                 self.pending
                     .extend(self.named.drain(..).map(|it| Output::Transition(Box::new(it))));
             }
-            Input::Delegation(_) | Input::Hint(_) => {} // joined and weighed by the graph, which comes next
+            Input::Delegation(delegation) => self.take_delegation(*delegation),
+            Input::Hint(hint) if hint.arrival != Arrival::InTime => self.stats.quarantined += 1,
+            Input::Hint(hint) => self.hints.take(&self.settings, *hint, self.now),
             Input::Tick(_) => {}
         }
     }
@@ -100,6 +103,10 @@ impl Engine {
             Some(interest) => interest,
             None if announcement.is_some() && self.is_part_of_watched(nlri.prefix) => Interest::Evidence,
             None => return None,
+        };
+        let interest = match self.graph.is_carrier(nlri.prefix) {
+            true => Interest::Watched,
+            false => interest,
         };
         let row = self.table.add(nlri.prefix, interest)?;
         if interest == Interest::Watched {
@@ -287,18 +294,10 @@ impl Engine {
         if entry.interest == Interest::Watched {
             return;
         }
-        let before = entry.interest;
         if self.watchlist.interest(entry.prefix, entry.origin()) != Some(Interest::Watched) {
             return;
         }
-        self.notables.note_watched(entry.prefix);
-        self.table.entry_mut(row).interest = Interest::Watched;
-        self.active.insert(row);
-        if before == Interest::Evidence {
-            // Evidence has no marks: who has it now counts as having it since now.
-            self.hold_from_now(row);
-        }
-        self.touch(row);
+        self.watch_row(row);
     }
 
     /// A route of a table dump: the peer held it at that moment, and since it was originated.

@@ -6,7 +6,7 @@ use netfault_model::Time;
 
 use crate::origins::View;
 use crate::table::bits;
-use crate::{Engine, look};
+use crate::{Engine, cause, incidents, look};
 
 impl Engine {
     /// When this stage has something to do of its own accord.
@@ -15,6 +15,8 @@ impl Engine {
             self.origins.next_deadline(),
             self.notables.next_deadline(),
             self.incidents.next_deadline(),
+            self.graph.next_deadline(),
+            self.hints.next_deadline(&self.settings, self.now),
         ];
         // What is due at this very instant is done at its end.
         due.into_iter().flatten().filter(|&due| due > self.now).min()
@@ -48,7 +50,39 @@ impl Engine {
         };
         self.origins.settle(settings, self.now, &mut self.pending, view);
         self.notables.settle(&self.settings, self.now, &mut self.pending);
-        self.incidents.settle(&self.settings, self.now, &mut self.pending);
+        self.explain();
+    }
+
+    /// Which losses belong together, and why.
+    fn explain(&mut self) {
+        let count = (self.peers.collectors.len(), self.names.vantages());
+        self.monitor.settle(self.now, count, &mut self.pending);
+        let low = self.graph.settle(self.now, &self.pending);
+        let (table, paths) = (&self.table, &self.paths);
+        let in_common = |prefix| match table.find(prefix) {
+            Some(row) => cause::transit::in_common(paths.before(row)),
+            None => Default::default(),
+        };
+        let world = cause::World {
+            graph: &self.graph,
+            names: &self.names,
+            hints: &self.hints,
+        };
+        let instant = incidents::Instant {
+            now: self.now,
+            settings: &self.settings,
+            world,
+            low: &low,
+            in_common: &in_common,
+        };
+        self.incidents.settle(instant, &mut self.pending);
+        if self.hints.is_empty() {
+            return;
+        }
+        let concerned = self.incidents.concerned();
+        let known = (&self.graph, &self.names);
+        self.hints
+            .settle(&self.settings, self.now, known, &concerned, &mut self.pending);
     }
 
     /// The outputs of one instant leave in order of (at, kind, subject).

@@ -13,10 +13,12 @@
 //! All inputs of one microsecond are applied before anything is counted.
 
 mod apply;
+pub mod cause;
 mod correlate;
 mod deadlines;
 pub mod dns;
 mod feed;
+pub mod graph;
 pub mod incidents;
 mod look;
 pub mod notables;
@@ -77,6 +79,9 @@ pub struct Engine {
     names: dns::Names,
     origins: origins::Origins,
     notables: notables::Notables,
+    graph: graph::Graph,
+    hints: cause::Hints,
+    monitor: cause::Monitor,
     incidents: incidents::Incidents,
     now: Time,
     /// Rows to look at, at the end of this instant.
@@ -102,6 +107,9 @@ impl Engine {
             order: Order::new(settings.window_ms.min(3_600_000) as i64 * 1000),
             notables: notables::Notables::new(&settings),
             origins: origins::Origins::new(&settings, &watch),
+            graph: graph::Graph::new(&watch),
+            hints: cause::Hints::new(&watch),
+            monitor: Default::default(),
             watchlist: Watchlist::new(watch),
             settings,
             peers: Peers::default(),
@@ -224,6 +232,7 @@ impl Engine {
 
     fn advance(&mut self, at: Time) {
         self.now = self.now.max(at);
+        self.paths.advance(self.now);
         if self.seeded_at <= self.now {
             self.touched.append(&mut self.seeded);
         }

@@ -145,6 +145,26 @@ pub struct Settings {
     pub watched_below: f64,
     /// … once that has lasted for so long. 30 s.
     pub watched_hold_s: u64,
+
+    /// A DNS outage is predicted when the prefixes of half of a name's servers are at or below this visibility … 0.50.
+    pub predict_at: f64,
+    /// … for so long. 30 s.
+    pub predict_hold_s: u64,
+    /// The first routing evidence of a DNS failure may come so long before it … 900 s.
+    pub dns_after_s: u64,
+    /// … and so long after it. 120 s: peers withdraw at their own pace.
+    pub dns_before_s: u64,
+    /// Losses of different origins behind one transit AS belong together within this time. 300 s.
+    pub transit_within_s: u64,
+    /// … once so many origins have lost prefixes. 3.
+    pub transit_origins: u32,
+    /// Users have had trouble for so long without a fault in routes or names: it is not the network. 180 s: both would
+    /// have shown by then.
+    pub hint_hold_s: u64,
+    /// Reports are trouble above this many times what is usual … 5.
+    pub hint_times: f64,
+    /// … and by at least so many. 20.
+    pub hint_least: f64,
 }
 
 impl Default for Settings {
@@ -217,6 +237,15 @@ impl Default for Settings {
             incident_shown_prefixes: 10,
             watched_below: 0.70,
             watched_hold_s: 30,
+            predict_at: 0.50,
+            predict_hold_s: 30,
+            dns_after_s: 900,
+            dns_before_s: 120,
+            transit_within_s: 300,
+            transit_origins: 3,
+            hint_hold_s: 180,
+            hint_times: 5.0,
+            hint_least: 20.0,
         }
     }
 }
@@ -263,6 +292,7 @@ impl Settings {
             ("country_recovering", self.country_recovering),
             ("space_note", self.space_note),
             ("watched_below", self.watched_below),
+            ("predict_at", self.predict_at),
         ];
         for (name, share) in shares {
             if !(0.0..=1.0).contains(&share) {

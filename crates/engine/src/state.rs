@@ -4,7 +4,7 @@
 //! The engine does no I/O: it is `Serialize` and `Deserialize`, and whoever loads one calls [`Engine::resume`]
 //! with the configuration of today. Thresholds may have changed in between; they hold from then on.
 
-use netfault_model::{State, Watch};
+use netfault_model::{Prefix, State, Watch};
 
 use crate::dns::DnsSettings;
 use crate::table::{Interest, Row, bits};
@@ -12,7 +12,7 @@ use crate::{Engine, Settings, Watchlist};
 
 /// Of the format. A state of another version is not read: the journal is played instead. One more with each
 /// change of what is serialised; `tests/state.rs` notices when that was forgotten.
-pub const STATE_VERSION: u32 = 1;
+pub const STATE_VERSION: u32 = 2;
 
 impl Engine {
     /// Makes an engine that was just deserialised whole: indexes, deadlines, and what the configuration says.
@@ -22,6 +22,8 @@ impl Engine {
         self.notables.configure(&settings);
         self.origins.configure(&settings, &watch);
         self.settings = settings;
+        self.graph.configure(&watch);
+        self.hints.configure(&watch);
         self.watchlist = Watchlist::new(watch);
         self.names.resume(dns);
         self.table.reindex();
@@ -32,11 +34,13 @@ impl Engine {
             }
             self.watch_again(row);
         }
+        let carriers: Vec<Prefix> = self.graph.carriers().collect();
+        carriers.into_iter().for_each(|prefix| self.carry(prefix));
         self
     }
 
     /// The list of what is watched may be another one than when the state was saved.
-    fn watch_again(&mut self, row: Row) {
+    pub(crate) fn watch_again(&mut self, row: Row) {
         let entry = self.table.entry(row);
         let before = entry.interest;
         // Nobody asks for it any more: it stays as evidence, and costs what it costs.

@@ -16,6 +16,8 @@ pub struct Watchlist {
     lengths: [Vec<u8>; 2],
     /// Less-specifics of listed prefixes: kept, so that a cover can be named.
     covers: FxHashSet<Prefix>,
+    /// Names are watched: the route of every address may be asked for.
+    every_route: bool,
 }
 
 impl Watchlist {
@@ -34,6 +36,7 @@ impl Watchlist {
             listed: watch.prefixes.iter().copied().collect(),
             lengths: lengths.map(|lengths| lengths.into_iter().collect()),
             covers,
+            every_route: !watch.names.is_empty(),
             watch,
         }
     }
@@ -57,7 +60,13 @@ impl Watchlist {
         if self.watch.all {
             return Some(Interest::Subject);
         }
-        self.covers.contains(&prefix).then_some(Interest::Evidence)
+        let kept = self.every_route || self.covers.contains(&prefix);
+        kept.then_some(Interest::Evidence)
+    }
+
+    /// Origins that the addresses of a name must have, if the user says.
+    pub(crate) fn expected_origins(&self, name: &str) -> Option<&BTreeSet<Asn>> {
+        self.watch.expected_origins.get(name)
     }
 
     /// True if the user listed this origin by name.

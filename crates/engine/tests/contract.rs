@@ -49,6 +49,10 @@ fn shift(output: Output, by: i64) -> Output {
                 child.first_evidence_at = child.first_evidence_at.plus_micros(by);
                 child.cleared_at = child.cleared_at.map(|at| at.plus_micros(by));
             }
+            for layer in &mut it.layers {
+                layer.since = layer.since.plus_micros(by);
+                layer.recovered_at = layer.recovered_at.map(|at| at.plus_micros(by));
+            }
             it.summary.clear();
             Output::Incident(it)
         }

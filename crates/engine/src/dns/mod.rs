@@ -58,7 +58,7 @@ mod view;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use netfault_model::{Notable, Outcome, Probe, Time, Transition};
+use netfault_model::{NameEvidence, Notable, Outcome, Probe, State, Time, Transition};
 
 use self::name::{Context, Name, Told};
 use self::said::Flaps;
@@ -152,6 +152,26 @@ impl Names {
         while let Some((at, key)) = self.due.first().cloned().filter(|(at, _)| *at <= due) {
             self.with(&key, at, out, |name, cx, told| name.fire(at, cx, told));
         }
+    }
+
+    /// What each vantage and each cache says of a name now, as if it were failing.
+    pub fn seen(&self, name: &str, now: Time) -> Option<NameEvidence> {
+        let cx = Context {
+            settings: &self.settings,
+            vantages: &self.vantages,
+        };
+        Some(self.names.get(name)?.seen(State::Out, now, cx))
+    }
+
+    /// How many of its servers answer, from where most are seen.
+    pub fn servers_up(&self, name: &str, now: Time) -> u32 {
+        let vantages = self.seen(name, now).map(|seen| seen.vantages).unwrap_or_default();
+        vantages.iter().map(|view| view.servers_ok).max().unwrap_or(0)
+    }
+
+    /// How many hosts ask.
+    pub fn vantages(&self) -> usize {
+        self.vantages.len()
     }
 
     fn vantage(&mut self, name: &str) -> Option<Arc<str>> {

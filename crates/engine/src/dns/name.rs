@@ -387,7 +387,7 @@ impl Name {
     }
 
     /// What each vantage and each cache says.
-    fn seen(&self, to: State, now: Time, cx: Context) -> NameEvidence {
+    pub fn seen(&self, to: State, now: Time, cx: Context) -> NameEvidence {
         let (mut vantages, mut caches) = (Vec::new(), Vec::new());
         for (vantage, view) in &self.views {
             let Some(sight) = self.sight(now, vantage, cx) else {

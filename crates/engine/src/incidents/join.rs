@@ -1,7 +1,7 @@
 //! Which incident a loss belongs to.
 //!
 //! 1. the one in which its subject is in trouble already;
-//! 2. the oldest open one of its origin, if the loss starts within 300 s of that one's last loss and within 1800 s of
+//! 2. the oldest open one that concerns somebody who depends on it ([`window`]), else of its origin, if the loss starts within 300 s of that one's last loss and within 1800 s of
 //!    its first;
 //! 3. the one in which its subject was in trouble until at most 1800 s ago, or whose origin was Out as a whole until
 //!    then: it falls again, and re-opens it if it is over;
@@ -10,13 +10,16 @@
 //!
 //! Beacons have incidents of their own.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use netfault_model::{Asn, Country, Id, Time, Transition};
 
-use super::Incidents;
 use super::live::Live;
 use super::part::Key;
 use super::severity::is_settled;
+use super::{Incidents, Instant, window};
 use crate::Settings;
+use crate::graph::Tie;
 use crate::settings::secs;
 
 /// A subject that begins to be in trouble.
@@ -26,6 +29,8 @@ pub(super) struct Loss<'a> {
     /// Before the loss.
     pub origin: Option<Asn>,
     pub country: Option<Country>,
+    /// Who depends on it.
+    pub ties: BTreeSet<Tie>,
 }
 
 impl Loss<'_> {
@@ -43,10 +48,19 @@ impl Incidents {
         (!part.is_settled()).then_some(id)
     }
 
+    /// The incident in which it was in trouble, if that is not over.
+    pub(super) fn had(&self, key: &Key) -> Option<Id> {
+        let id = *self.of.get(key)?;
+        let live = self.live.get(&id)?;
+        (!live.resolved && live.parts.contains_key(key)).then_some(id)
+    }
+
     /// Where a loss belongs that is in no incident yet; opens one if need be.
-    pub(super) fn place(&mut self, settings: &Settings, loss: &Loss, now: Time) -> Id {
+    pub(super) fn place(&mut self, it: Instant, loss: &Loss) -> Id {
+        let (settings, now) = (it.settings, it.now);
         let found = self
-            .of_origin(settings, loss)
+            .of_ties(it, loss)
+            .or_else(|| self.of_origin(settings, loss))
             .or_else(|| self.falls_again(settings, loss, now))
             .or_else(|| self.of_country(settings, loss));
         let start = loss.start();
@@ -68,6 +82,27 @@ impl Incidents {
         // The same subject with the same first evidence is the same incident.
         self.live.entry(id).or_insert(live);
         id
+    }
+
+    /// The oldest open incident that concerns somebody who depends on what is lost now; all of these become one.
+    fn of_ties(&mut self, it: Instant, loss: &Loss) -> Option<Id> {
+        if loss.transition.beacon {
+            return None;
+        }
+        let ids: BTreeSet<Id> = loss
+            .ties
+            .iter()
+            .filter_map(|tie| self.by_tie.get(tie))
+            .flatten()
+            .copied()
+            .collect();
+        let lives = ids.iter().filter_map(|id| self.live.get(id));
+        let mut fitting: Vec<&Live> = lives
+            .filter(|live| !live.resolved && !live.beacon && window::joins(live, loss, it))
+            .collect();
+        fitting.sort_by_key(|live| (live.raised_at, live.first_evidence, live.id));
+        let ids: Vec<Id> = fitting.into_iter().map(|live| live.id).collect();
+        self.merge(it, &ids)
     }
 
     fn of_origin(&self, settings: &Settings, loss: &Loss) -> Option<Id> {
@@ -120,18 +155,19 @@ impl Incidents {
     }
 
     /// A whole origin is Out: all of its losses of the last half hour are one incident, the oldest.
-    pub(super) fn gather_origin(&mut self, settings: &Settings, origin: Asn, now: Time) -> Option<Id> {
+    pub(super) fn gather_origin(&mut self, it: Instant, origin: Asn) -> Option<Id> {
+        let (settings, now) = (it.settings, it.now);
         let span = secs(settings.incident_span_s);
         let of_it = self
             .of_this_origin(origin)
             .filter(|live| !live.beacon && !live.is_settled() && now.since(live.last_loss) <= span);
         let ids: Vec<Id> = of_it.map(|live| live.id).collect();
-        self.merge(settings, &ids, now)
+        self.merge(it, &ids)
     }
 
     /// A country is in trouble: what its origins lost since that began is one incident, the oldest.
-    pub(super) fn gather_country(&mut self, settings: &Settings, loss: &Loss, now: Time) -> Option<Id> {
-        let since = loss.start().plus_micros(-secs(settings.incident_join_s));
+    pub(super) fn gather_country(&mut self, it: Instant, loss: &Loss) -> Option<Id> {
+        let since = loss.start().plus_micros(-secs(it.settings.incident_join_s));
         let mut of_it: Vec<&Live> = self
             .live
             .values()
@@ -143,11 +179,11 @@ impl Incidents {
             .collect();
         of_it.sort_by_key(|live| (live.raised_at, live.first_evidence, live.id));
         let ids: Vec<Id> = of_it.into_iter().map(|live| live.id).collect();
-        self.merge(settings, &ids, now)
+        self.merge(it, &ids)
     }
 
     /// The first of `ids` takes over the others.
-    fn merge(&mut self, settings: &Settings, ids: &[Id], now: Time) -> Option<Id> {
+    pub(super) fn merge(&mut self, it: Instant, ids: &[Id]) -> Option<Id> {
         let (&oldest, others) = ids.split_first()?;
         for id in others {
             let Some(mut other) = self.live.remove(id) else {
@@ -155,8 +191,9 @@ impl Incidents {
             };
             self.dirty.remove(id);
             if other.was_told() {
-                self.said
-                    .push(other.say(netfault_model::IncidentState::Merged, now, settings, Some(oldest)));
+                let merged = netfault_model::IncidentState::Merged;
+                let said = other.say(merged, it.now, it.settings, it.world.hints, Some(oldest));
+                self.said.push(said);
             }
             for key in other.parts.keys() {
                 if self.of.get(key) == Some(id) {
@@ -164,12 +201,19 @@ impl Incidents {
                 }
             }
             let origins: Vec<Asn> = other.origins.iter().copied().collect();
+            let ties = other.ties.clone();
+            self.behind.merged(*id, oldest);
             if let Some(live) = self.live.get_mut(&oldest) {
                 live.absorb(other);
             }
             origins
                 .into_iter()
                 .for_each(|origin| self.move_origin(origin, *id, oldest));
+            for tie in ties {
+                let ids = self.by_tie.entry(tie).or_default();
+                ids.retain(|other| other != id && *other != oldest);
+                ids.push(oldest);
+            }
             self.dirty.insert(oldest);
         }
         Some(oldest)
@@ -185,8 +229,17 @@ impl Incidents {
     }
 
     /// Lets the incident be found by what the transition is about.
-    pub(super) fn index(&mut self, id: Id, key: &Key, origin: Option<Asn>) {
+    pub(super) fn index(&mut self, id: Id, key: &Key, origin: Option<Asn>, ties: BTreeSet<Tie>) {
         self.of.insert(key.clone(), id);
+        for tie in &ties {
+            let ids = self.by_tie.entry(tie.clone()).or_default();
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        if let Some(live) = self.live.get_mut(&id) {
+            live.ties.extend(ties);
+        }
         if let Some(origin) = origin {
             let ids = self.by_origin.entry(origin).or_default();
             if !ids.contains(&id) {
@@ -213,14 +266,19 @@ impl Incidents {
                     self.of.remove(key);
                 }
             }
-            for origin in &live.origins {
-                if let Some(ids) = self.by_origin.get_mut(origin) {
-                    ids.retain(|&other| other != id);
-                    if ids.is_empty() {
-                        self.by_origin.remove(origin);
-                    }
-                }
-            }
+            live.origins
+                .iter()
+                .for_each(|origin| unlist(&mut self.by_origin, origin, id));
+            live.ties.iter().for_each(|tie| unlist(&mut self.by_tie, tie, id));
+        }
+    }
+}
+
+fn unlist<K: Ord>(lists: &mut BTreeMap<K, Vec<Id>>, key: &K, id: Id) {
+    if let Some(ids) = lists.get_mut(key) {
+        ids.retain(|&other| other != id);
+        if ids.is_empty() {
+            lists.remove(key);
         }
     }
 }

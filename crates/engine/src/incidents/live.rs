@@ -4,17 +4,24 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use netfault_model::{
-    Asn, Baseline, Cause, Country, Family, Id, Incident, IncidentState, State, Subject, Time, Transition,
+    Asn, Baseline, Cause, Country, Family, Id, Incident, IncidentState, Prefix, State, Subject, Time,
+    Transition,
 };
 use serde::{Deserialize, Serialize};
 
 use super::confidence;
+use super::layers;
 use super::part::{Flap, Key, Part};
 use super::severity::severity;
 use super::summary;
 use super::tally::Tally;
 use crate::Settings;
+use crate::cause::{Case, Hints, Others, Transit, Verdict, World, judge};
+use crate::graph::Tie;
 use crate::settings::secs;
+
+/// From so many dependents on the rules are not asked at every change.
+const MANY_TIES: usize = 256;
 
 /// What the last version said, as far as a change of it is worth another one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +51,16 @@ pub struct Live {
     first: Subject,
     pub origins: BTreeSet<Asn>,
     pub countries: BTreeSet<Country>,
+    /// Who depends on what fell.
+    pub ties: BTreeSet<Tie>,
+    /// Prefixes that were at V↓ ≤ 0.5 for long enough to predict an outage of DNS.
+    pub low: BTreeSet<Prefix>,
+    pub transit: Option<Transit>,
+    /// Other origins of what fell.
+    pub others: Others,
+    /// What the rules say of it.
+    pub verdict: Verdict,
+    judged_at: Option<Time>,
     /// A whole origin was Out.
     pub whole: bool,
     pub beacon: bool,
@@ -86,6 +103,12 @@ impl Live {
             first: transition.subject.clone(),
             origins: BTreeSet::new(),
             countries: BTreeSet::new(),
+            ties: BTreeSet::new(),
+            low: BTreeSet::new(),
+            transit: None,
+            others: Others::default(),
+            verdict: Verdict::default(),
+            judged_at: None,
             whole: false,
             beacon,
             watched: false,
@@ -102,14 +125,17 @@ impl Live {
     }
 
     /// One of its parts, present or new, goes to its next state.
-    pub fn take(&mut self, transition: &Transition, settings: &Settings) {
+    pub fn take(&mut self, key: Key, transition: &Transition, settings: &Settings) {
         let flap = Flap {
             entries: settings.flap_entries.max(2) as usize,
             within: secs(settings.flap_within_s),
         };
-        let key = Key::of(&transition.subject);
+        let make = match key {
+            Key::Change(_) => Part::changed,
+            _ => Part::new,
+        };
         let part = match self.parts.entry(key) {
-            Entry::Vacant(place) => place.insert(Part::new(transition)),
+            Entry::Vacant(place) => place.insert(make(transition)),
             Entry::Occupied(place) => {
                 let part = place.into_mut();
                 self.tally.remove(part);
@@ -128,6 +154,15 @@ impl Live {
             (false, _) => None,
             (true, before) => before.or(Some(transition.at)),
         };
+    }
+
+    /// A prefix of it has been at this visibility (0.5 or less) for long enough to predict an outage of DNS.
+    pub fn sinks(&mut self, prefix: Prefix, falling: f64) {
+        self.low.insert(prefix);
+        if let Some(part) = self.parts.get_mut(&Key::Prefix(prefix)) {
+            part.sink(falling);
+        }
+        self.changed = true;
     }
 
     /// A loss that began at `start` has joined it.
@@ -190,6 +225,10 @@ impl Live {
         }
         self.origins.extend(other.origins);
         self.countries.extend(other.countries);
+        self.ties.extend(other.ties);
+        self.low.extend(other.low);
+        self.transit = self.transit.or(other.transit);
+        self.others.absorb(other.others);
         self.whole |= other.whole;
         self.watched |= other.watched;
         self.flapping |= other.flapping;
@@ -201,6 +240,29 @@ impl Live {
         }
     }
 
+    /// Asks the rules again; if many depend on it, not more than once a second. Returns when to ask again, if it was not asked.
+    pub fn judge(&mut self, world: World, now: Time) -> Option<Time> {
+        let pause = |judged: Time| judged.plus_micros(secs(1));
+        if let Some(due) = self
+            .judged_at
+            .map(pause)
+            .filter(|&due| due > now && self.ties.len() > MANY_TIES)
+        {
+            return Some(due);
+        }
+        self.judged_at = Some(now);
+        let case = Case {
+            parts: &self.parts,
+            ties: &self.ties,
+            low: &self.low,
+            transit: self.transit,
+            others: &self.others,
+            now,
+        };
+        self.verdict = judge(&case, world);
+        None
+    }
+
     pub fn was_told(&self) -> bool {
         self.said.is_some()
     }
@@ -210,6 +272,9 @@ impl Live {
     }
 
     fn subject(&self) -> Subject {
+        if let Some(subject) = &self.verdict.subject {
+            return subject.clone();
+        }
         if let Some((Key::Country(country), _)) = self.parts.last_key_value() {
             return Subject::Country { country: *country };
         }
@@ -222,6 +287,9 @@ impl Live {
     }
 
     fn cause(&self) -> Cause {
+        if let Some(cause) = self.verdict.cause {
+            return cause;
+        }
         match (&self.first, self.parts.last_key_value()) {
             (_, Some((Key::Country(_), _))) => Cause::CountryWithdrawn,
             (Subject::Name { .. }, _) => Cause::NameFailing,
@@ -240,7 +308,7 @@ impl Live {
         if self.tally.is_settled() {
             self.worst
         } else {
-            self.tally.severity()
+            self.tally.severity().max(self.verdict.floor)
         }
     }
 
@@ -297,6 +365,7 @@ impl Live {
         state: IncidentState,
         now: Time,
         settings: &Settings,
+        hints: &Hints,
         into: Option<Id>,
     ) -> Incident {
         self.version += 1;
@@ -329,10 +398,10 @@ impl Live {
             reopened: self.reopened,
             merged_into: into,
             summary: String::new(),
-            rule: None,
-            services: Vec::new(),
-            layers: Vec::new(),
-            facts: None,
+            rule: self.verdict.rule,
+            services: self.verdict.services.clone(),
+            layers: layers::of(&self.parts, &self.verdict.services, hints),
+            facts: self.verdict.facts.clone(),
         };
         incident.summary = summary::of(&incident, &self.parts);
         incident

@@ -20,26 +20,34 @@
 pub mod confidence;
 mod dips;
 mod join;
+mod layers;
 mod live;
-mod part;
+pub(crate) mod part;
 pub mod severity;
 mod summary;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use netfault_model::{Asn, Country, Id, Incident, IncidentState, Output, State, Subject, Time, Transition};
+use netfault_model::{
+    Asn, Country, Id, Incident, IncidentState, Output, Prefix, State, Subject, Time, Transition,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::Settings;
+use crate::cause::foreign::{self, Change};
+use crate::cause::{Behind, Foreign, World};
+use crate::graph::Tie;
 use crate::origins::Countries;
 pub(crate) use dips::Dips;
 use join::{Loss, is_loss};
 use live::{Live, Say};
 use part::Key;
+use severity::is_down;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Incidents {
@@ -56,8 +64,23 @@ pub struct Incidents {
     ended: BTreeSet<(Time, Id)>,
     /// Changed in this instant.
     dirty: BTreeSet<Id>,
+    by_tie: BTreeMap<Tie, Vec<Id>>,
+    foreign: Foreign,
+    behind: Behind,
     said: Vec<Incident>,
     pub(crate) dips: Dips,
+}
+
+/// What the rules of an instant may look at, and what the instant has found out beside transitions.
+#[derive(Clone, Copy)]
+pub(crate) struct Instant<'a> {
+    pub now: Time,
+    pub settings: &'a Settings,
+    pub world: World<'a>,
+    /// Prefixes that have now been at V↓ ≤ 0.5 for long enough, and their V↓.
+    pub low: &'a [(Prefix, f64)],
+    /// What the paths of a prefix had in common before it began to fall.
+    pub in_common: &'a dyn Fn(Prefix) -> (BTreeSet<Asn>, BTreeSet<(Asn, Asn)>),
 }
 
 /// The transitions of one subject in one instant, in their order.
@@ -85,17 +108,27 @@ impl Incidents {
     }
 
     /// The instant `now` is over: takes what was decided in it (`decided`, sorted) and adds to it.
-    pub fn settle(&mut self, settings: &Settings, now: Time, decided: &mut Vec<Output>) {
-        if decided.is_empty() && self.next_deadline().is_none_or(|due| due > now) {
+    pub(crate) fn settle(&mut self, it: Instant, decided: &mut Vec<Output>) {
+        let (settings, now) = (it.settings, it.now);
+        if decided.is_empty() && it.low.is_empty() && self.next_deadline().is_none_or(|due| due > now) {
             return;
         }
         for batch in self.batches(settings, decided, now) {
             for transition in batch.transitions {
-                self.take(settings, &batch.key, transition, now);
+                self.take(it, &batch.key, transition);
             }
         }
         for transition in self.dips.ripe(settings, now) {
-            self.raise(settings, &transition, now);
+            self.raise(it, Key::of(&transition.subject), &transition);
+        }
+        self.take_changes(it, decided);
+        for &(prefix, falling) in it.low {
+            if let Some(id) = self.holding(&Key::Prefix(prefix))
+                && let Some(live) = self.live.get_mut(&id)
+            {
+                live.sinks(prefix, falling);
+                self.dirty.insert(id);
+            }
         }
         while let Some(&(due, id)) = self.due.first()
             && due <= now
@@ -103,7 +136,7 @@ impl Incidents {
             self.due.pop_first();
             self.dirty.insert(id);
         }
-        self.say(settings, now);
+        self.say(it);
         self.forget(settings, now);
         decided.extend(
             self.said
@@ -136,23 +169,68 @@ impl Incidents {
         batches
     }
 
-    fn take(&mut self, settings: &Settings, key: &Key, transition: &Transition, now: Time) {
+    fn take(&mut self, it: Instant, key: &Key, transition: &Transition) {
         if let Some(id) = self.holding(key) {
             self.dips.forget(key);
-            self.change(settings, id, transition);
+            self.change(it, id, key, transition);
             if transition.to == State::Out && matches!(key, Key::Origin(_) | Key::Country(_)) {
-                let loss = self.loss(key, transition);
-                self.gather(settings, &loss, now);
+                let loss = self.loss(it, key, transition);
+                self.gather(it, &loss);
             }
         } else if is_loss(transition) {
             self.dips.forget(key);
-            self.raise(settings, transition, now);
+            self.raise(it, key.clone(), transition);
+        } else if let Some(id) = self.had(key).filter(|_| transition.to == State::Degrading) {
+            // It was well again, in an incident that is not over: now it is not.
+            self.change(it, id, key, transition);
         } else {
             self.dips.take(key, transition);
         }
     }
 
-    fn loss<'a>(&self, key: &Key, transition: &'a Transition) -> Loss<'a> {
+    /// Somebody else announces a prefix. What has fallen before exposes it; else it is an incident of its own, if it is watched.
+    fn take_changes(&mut self, it: Instant, decided: &[Output]) {
+        for output in decided {
+            let Output::Notable(notable) = output else {
+                continue;
+            };
+            let Some(change) = self.foreign.take(notable, it.now).cloned() else {
+                continue;
+            };
+            let lost = foreign::covers(change.prefix)
+                .find_map(|cover| Some((cover, self.holding(&Key::Prefix(cover))?)));
+            if let Some((cover, id)) = lost {
+                self.other_origin(id, cover, &change);
+            }
+            let Some(transition) = foreign::transition(notable, it.now) else {
+                continue;
+            };
+            let key = Key::Change(change.prefix);
+            match self.holding(&key) {
+                Some(id) => self.change(it, id, &key, &transition),
+                None if lost.is_none() && !notable.over => {
+                    self.raise(it, key.clone(), &transition);
+                    if let Some(live) = self.of.get(&key).and_then(|id| self.live.get_mut(id)) {
+                        live.others.note(change.prefix, None, &change);
+                    }
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn other_origin(&mut self, id: Id, prefix: Prefix, change: &Change) {
+        if let Some(live) = self.live.get_mut(&id) {
+            let lost_at = live
+                .parts
+                .get(&Key::Prefix(prefix))
+                .map(|part| part.first_evidence);
+            live.others.note(prefix, lost_at, change);
+            self.dirty.insert(id);
+        }
+    }
+
+    fn loss<'a>(&self, it: Instant, key: &Key, transition: &'a Transition) -> Loss<'a> {
         let (origin, country) = match &transition.subject {
             Subject::Prefix { prefix, origin } => (*origin, self.country_of(*prefix)),
             Subject::Origin { origin } => (Some(*origin), None),
@@ -164,6 +242,7 @@ impl Incidents {
             transition,
             origin,
             country,
+            ties: it.world.graph.ties(&transition.subject),
         }
     }
 
@@ -172,10 +251,9 @@ impl Incidents {
     }
 
     /// A loss that is in no incident yet.
-    fn raise(&mut self, settings: &Settings, transition: &Transition, now: Time) {
-        let key = Key::of(&transition.subject);
-        let loss = self.loss(&key, transition);
-        let gathered = self.gather(settings, &loss, now);
+    fn raise(&mut self, it: Instant, key: Key, transition: &Transition) {
+        let loss = self.loss(it, &key, transition);
+        let gathered = self.gather(it, &loss);
         let id = match gathered {
             Some(id) => {
                 if let Some(live) = self.live.get_mut(&id) {
@@ -183,37 +261,89 @@ impl Incidents {
                 }
                 id
             }
-            None => self.place(settings, &loss, now),
+            None => self.place(it, &loss),
         };
-        self.index(id, &key, loss.origin);
-        self.change(settings, id, transition);
+        self.index(id, &key, loss.origin, loss.ties);
+        self.change(it, id, &key, transition);
     }
 
-    fn gather(&mut self, settings: &Settings, loss: &Loss, now: Time) -> Option<Id> {
+    fn gather(&mut self, it: Instant, loss: &Loss) -> Option<Id> {
         match (&loss.key, loss.transition.to) {
-            (Key::Origin(origin), State::Out) => self.gather_origin(settings, *origin, now),
-            (Key::Country(_), _) => self.gather_country(settings, loss, now),
+            (Key::Origin(origin), State::Out) => self.gather_origin(it, *origin),
+            (Key::Country(_), _) => self.gather_country(it, loss),
             _ => None,
         }
     }
 
-    fn change(&mut self, settings: &Settings, id: Id, transition: &Transition) {
-        if let Some(live) = self.live.get_mut(&id) {
-            live.take(transition, settings);
-            self.dirty.insert(id);
+    fn change(&mut self, it: Instant, id: Id, key: &Key, transition: &Transition) {
+        let Some(live) = self.live.get_mut(&id) else {
+            return;
+        };
+        live.take(key.clone(), transition, it.settings);
+        self.dirty.insert(id);
+        if let Key::Prefix(prefix) = key
+            && is_down(transition.to)
+            && !is_down(transition.from)
+        {
+            self.fell(it, id, *prefix, transition);
         }
     }
 
-    fn say(&mut self, settings: &Settings, now: Time) {
+    /// A prefix is Partial or Out: who announced it before, and what its paths had in common with others that fell.
+    fn fell(&mut self, it: Instant, id: Id, prefix: Prefix, transition: &Transition) {
+        let changes: Vec<Change> = self.foreign.of(prefix).cloned().collect();
+        for change in &changes {
+            self.other_origin(id, prefix, change);
+        }
+        let Subject::Prefix {
+            origin: Some(origin), ..
+        } = transition.subject
+        else {
+            return;
+        };
+        if transition.beacon {
+            return;
+        }
+        let common = (it.in_common)(prefix);
+        let fall = (prefix, origin, id);
+        let Some((transit, ids)) = self.behind.fell(it.settings, fall, common, transition.at) else {
+            return;
+        };
+        let mut open: Vec<Id> = Vec::new();
+        for id in ids {
+            if !open.contains(&id) && self.live.get(&id).is_some_and(|live| !live.resolved) {
+                open.push(id);
+            }
+        }
+        if let Some(into) = self.merge(it, &open)
+            && let Some(live) = self.live.get_mut(&into)
+        {
+            live.transit = Some(transit);
+            self.dirty.insert(into);
+        }
+    }
+
+    /// Services that an open incident is about.
+    pub(crate) fn concerned(&self) -> BTreeSet<String> {
+        let open = self.live.values().filter(|live| !live.is_settled());
+        open.flat_map(|live| live.verdict.services.iter().cloned())
+            .collect()
+    }
+
+    fn say(&mut self, it: Instant) {
+        let (settings, now) = (it.settings, it.now);
         for id in std::mem::take(&mut self.dirty) {
             let Some(live) = self.live.get_mut(&id) else {
                 continue;
             };
+            if let Some(due) = live.judge(it.world, now) {
+                self.due.insert((due, id));
+            }
             match live.ask(now, settings) {
                 Say::Nothing => {}
                 Say::Later(due) => drop(self.due.insert((due, id))),
                 Say::Now(state) => {
-                    let incident = live.say(state, now, settings, None);
+                    let incident = live.say(state, now, settings, it.world.hints, None);
                     if state == IncidentState::Resolved {
                         self.ended.insert((live.settled_at.unwrap_or(now), id));
                     }

@@ -18,6 +18,8 @@ pub enum Key {
     Name(String),
     Origin(Asn),
     Country(Country),
+    /// Somebody else announces the prefix, or a part of it.
+    Change(Prefix),
     /// What an incident may be about, and never a part.
     Service(String),
 }
@@ -36,7 +38,7 @@ impl Key {
     /// What is decided first where several things are decided at one moment: parts before the whole.
     pub fn level(&self) -> u8 {
         match self {
-            Key::Prefix(_) => 0,
+            Key::Prefix(_) | Key::Change(_) => 0,
             Key::Name(_) => 1,
             Key::Origin(_) => 2,
             Key::Country(_) => 3,
@@ -78,6 +80,8 @@ pub struct Part {
     /// When it fell, a route of the same origin covered it.
     pub covered: bool,
     pub term: Term,
+    /// Of a prefix: V↓ when it was measured.
+    pub visibility: f64,
     /// Peer ASes, or servers: lost, and eligible.
     pub lost: (u32, u32),
     pub finding: Option<Finding>,
@@ -87,6 +91,14 @@ pub struct Part {
 }
 
 impl Part {
+    /// Of a prefix that somebody else announces.
+    pub fn changed(transition: &Transition) -> Self {
+        let mut part = Part::new(transition);
+        part.class = Class::Change;
+        part.fell = false;
+        part
+    }
+
     pub fn new(transition: &Transition) -> Self {
         let mut part = Part {
             subject: transition.subject.clone(),
@@ -101,6 +113,7 @@ impl Part {
             fell: false,
             covered: false,
             term: Term::default(),
+            visibility: 1.0,
             lost: (0, 0),
             finding: None,
             share: None,
@@ -148,6 +161,7 @@ impl Part {
         self.fell |= is_down(transition.to);
         self.covered = transition.cover == Some(Cover::SameOrigin);
         self.finding = transition.finding;
+        self.visibility = transition.visibility.unwrap_or(1.0);
         self.lost = match (transition.servers_eligible, transition.servers_ok) {
             (Some(all), Some(ok)) => (all.saturating_sub(ok), all),
             _ => (
@@ -160,6 +174,9 @@ impl Part {
             .as_ref()
             .and_then(|it| it.share)
             .or(self.share);
+        if self.class == Class::Change {
+            return;
+        }
         self.class = match &self.subject {
             Subject::Prefix { .. } => Class::Prefix,
             Subject::Name { .. } => Class::Name,
@@ -167,6 +184,19 @@ impl Part {
             Subject::Origin { .. } if self.is_big() => Class::BigOrigin,
             Subject::Origin { .. } => Class::Origin,
         };
+    }
+
+    /// Its visibility is this low now, though it has not gone to another state since it was measured.
+    pub fn sink(&mut self, falling: f64) {
+        if falling < self.visibility && self.visibility > 0.0 {
+            let fallen = 1.0 - self.visibility;
+            if fallen > 0.0 {
+                self.term.c *= (1.0 - falling) / fallen;
+            }
+            self.visibility = falling;
+            let (lost, all) = self.lost;
+            self.lost = (lost.max((f64::from(all) * (1.0 - falling)).round() as u32), all);
+        }
     }
 
     fn is_big(&self) -> bool {

@@ -3,6 +3,7 @@
 //! | part | Out | Degrading, Partial, Recovering |
 //! |---|---|---|
 //! | country | 5 | 4 |
+//! | another origin announces a watched prefix | – | 4 |
 //! | name (all of them are watched) | 5 | 4; 3 if Partial: most of its servers answer |
 //! | origin of 256 /24s or more | 4 | 3 |
 //! | origin | 3 | 2 |
@@ -21,14 +22,17 @@ pub enum Class {
     BigOrigin,
     Name,
     Country,
+    /// Another origin announces it: it may be hijacked, and is not down.
+    Change,
 }
 
-pub const CLASSES: [Class; 5] = [
+pub const CLASSES: [Class; 6] = [
     Class::Prefix,
     Class::Origin,
     Class::BigOrigin,
     Class::Name,
     Class::Country,
+    Class::Change,
 ];
 pub const STATES: [State; 9] = [
     State::Unknown,
@@ -45,7 +49,7 @@ pub const STATES: [State; 9] = [
 /// 0: it has no part in it any more.
 pub fn severity(class: Class, state: State) -> u8 {
     let out = match class {
-        Class::Country | Class::Name => 5,
+        Class::Country | Class::Name | Class::Change => 5,
         Class::BigOrigin => 4,
         Class::Origin => 3,
         Class::Prefix => 2,

@@ -6,6 +6,7 @@ use netfault_model::{Family, Incident, IncidentState, Share, State, Subject, Tim
 
 use super::part::{Key, Part};
 use super::severity::is_down;
+use crate::cause::sentence;
 
 pub fn of(incident: &Incident, parts: &BTreeMap<Key, Part>) -> String {
     let what = subject(&incident.subject);
@@ -23,15 +24,26 @@ pub fn of(incident: &Incident, parts: &BTreeMap<Key, Part>) -> String {
                 0 | 1 => String::new(),
                 many => format!("; {many} prefixes were lost"),
             };
+            if let Some(text) = sentence::over(incident, &lasted) {
+                return text;
+            }
             let accepted = parts.values().any(|part| part.state == State::Gone);
             let over = if accepted { "taken as gone" } else { "back" };
             format!("{what} is {over} after {lasted}{lost}")
         }
         IncidentState::Open | IncidentState::Update => {
             let flapping = if incident.flapping { ", and it flaps" } else { "" };
-            format!("{}{flapping}", present(incident, parts, &what))
+            let text = sentence::of(incident, decider(incident, parts))
+                .unwrap_or_else(|| present(incident, parts, &what));
+            format!("{text}{flapping}")
         }
     }
+}
+
+/// The name that decided.
+fn decider<'a>(incident: &Incident, parts: &'a BTreeMap<Key, Part>) -> Option<&'a Part> {
+    let name = incident.facts.as_ref()?.name.clone()?;
+    parts.get(&Key::Name(name))
 }
 
 fn present(incident: &Incident, parts: &BTreeMap<Key, Part>, what: &str) -> String {

@@ -86,6 +86,8 @@ impl Engine {
         let entry = self.table.entry(row);
         if entry.interest == Interest::Watched {
             let falling = verdict.map(|verdict| verdict.tally.falling());
+            self.graph
+                .observe(&self.settings, entry.prefix, falling, self.now);
             self.incidents
                 .dips
                 .observe(&self.settings, entry.prefix, falling, self.now);

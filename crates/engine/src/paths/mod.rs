@@ -6,17 +6,19 @@
 //! by peer. The first eight peer ASes to be heard begin; once an hour those whose table is no full feed (any more)
 //! make room for others that have one, from the collectors with the fewest references first.
 
+mod before;
 pub mod interned;
 
 use std::collections::BTreeMap;
 
-use netfault_model::{Asn, Collector};
+use netfault_model::{Asn, Collector, Time};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::peers::Peers;
 use crate::table::Row;
 use crate::table::bits::Slot;
+use before::Before;
 use interned::{Interned, NONE, PathId};
 
 /// DESIGN section 5: eight reference peer ASes.
@@ -47,10 +49,33 @@ pub struct Paths {
     watched: FxHashMap<(Row, Slot), PathId>,
     /// The path of the present message: all its prefixes share it.
     present: Option<PathId>,
+    /// Routes as they were before they began to change.
+    before: Before,
     scratch: Vec<Asn>,
 }
 
 impl Paths {
+    /// Engine time is `now`: what changed long ago is forgotten.
+    pub fn advance(&mut self, now: Time) {
+        self.before.advance(now, &mut self.interned);
+    }
+
+    /// The reference paths of a row as they were before it began to change, some minutes ago; as they are, if it did not.
+    pub fn before(&self, row: Row) -> impl Iterator<Item = &[Asn]> {
+        let ids = self.before.of(row).unwrap_or_else(|| self.ids(row));
+        ids.into_iter()
+            .filter(|&id| id != NONE)
+            .map(|id| self.interned.asns(id))
+    }
+
+    /// The paths of all references to a row.
+    fn ids(&self, row: Row) -> [PathId; REFERENCES] {
+        let start = row as usize * REFERENCES;
+        let ids = self.routes.get(start..start + REFERENCES);
+        ids.and_then(|ids| ids.try_into().ok())
+            .unwrap_or([NONE; REFERENCES])
+    }
+
     /// A message begins.
     pub fn message(&mut self) {
         if let Some(id) = self.present.take() {
@@ -83,6 +108,7 @@ impl Paths {
                 if place >= self.routes.len() {
                     self.routes.resize((row as usize + 1) * REFERENCES, NONE);
                 }
+                self.keep_before(row, place, path);
                 std::mem::replace(&mut self.routes[place], path)
             }
             None => self.watched.insert((row, slot), path).unwrap_or(NONE),
@@ -93,6 +119,15 @@ impl Paths {
         self.interned.hold(path);
         self.interned.release(before);
         Some((Changed { row, path }, new))
+    }
+
+    /// The route at `place` changes to `path`: what there was is kept, if this is the first change in a while.
+    fn keep_before(&mut self, row: Row, place: usize, path: PathId) {
+        let known = self.routes.get(place).copied().unwrap_or(NONE);
+        if known != NONE && known != path && !self.before.has(row) {
+            let ids = self.ids(row);
+            self.before.keep(row, ids, &mut self.interned);
+        }
     }
 
     fn of_message(&mut self, asns: &[Asn]) -> (PathId, bool) {
@@ -113,10 +148,13 @@ impl Paths {
     /// The session has no route to the row any more.
     pub fn lost(&mut self, row: Row, slot: Slot) {
         let before = match self.column(slot) {
-            Some(column) => self
-                .routes
-                .get_mut(row as usize * REFERENCES + column)
-                .map(|place| std::mem::replace(place, NONE)),
+            Some(column) => {
+                let place = row as usize * REFERENCES + column;
+                self.keep_before(row, place, NONE);
+                self.routes
+                    .get_mut(place)
+                    .map(|path| std::mem::replace(path, NONE))
+            }
             None if self.watched.is_empty() => None,
             None => self.watched.remove(&(row, slot)),
         };

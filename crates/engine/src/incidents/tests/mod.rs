@@ -1,5 +1,7 @@
 mod stories;
 
+use crate::cause::World;
+use crate::dns::Names;
 use std::collections::BTreeSet;
 
 use netfault_model::{Baseline, Cause, Cover, Finding, Prefix};
@@ -111,7 +113,20 @@ impl Play {
             .into_iter()
             .map(|it| Output::Transition(Box::new(it)))
             .collect();
-        self.incidents.settle(&self.settings, now, &mut decided);
+        let (graph, hints) = Default::default();
+        let names = Names::new(Default::default());
+        let instant = Instant {
+            now,
+            settings: &self.settings,
+            world: World {
+                graph: &graph,
+                names: &names,
+                hints: &hints,
+            },
+            low: &[],
+            in_common: &|_| Default::default(),
+        };
+        self.incidents.settle(instant, &mut decided);
         self.said
             .extend(decided.into_iter().filter_map(|output| match output {
                 Output::Incident(incident) => Some(*incident),
