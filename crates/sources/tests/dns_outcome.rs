@@ -25,6 +25,7 @@ fn query_bytes() -> Vec<u8> {
     wire::query(&name("www.example.com"), RecordType::A, Flags::default())
         .unwrap()
         .bytes
+        .to_vec()
 }
 
 #[test]

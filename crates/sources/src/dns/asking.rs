@@ -105,12 +105,7 @@ impl Asking {
         self.ignored.add(exchange.ignored);
         self.waited += exchange.latency;
         match exchange.end {
-            End::Answer(answer) if answer.truncated && self.tcp == 0 => {
-                self.tcp += 1;
-                self.cut = Some(Box::new((answer, exchange.latency)));
-                Step::Tcp(query)
-            }
-            End::Answer(answer) => self.answered(&answer, Transport::Udp, exchange.latency),
+            End::Answer(mut answer) => self.answer(&query, &mut answer, exchange.latency),
             // Forged, or a server that mangles case: it must say so again when there is none to mangle.
             End::CaseDiffers if self.flags.random_case && self.may_send() => {
                 self.flags.random_case = false;
@@ -124,6 +119,28 @@ impl Asking {
             End::Failed(failure) => self.failed(failure, None),
             End::CaseDiffers => self.failed(Failure::Timeout, None),
         }
+    }
+
+    /// A packet has been answered: [`Asking::heard`] for an answer that stays where it is, for the next one. What is in it may be taken.
+    pub fn heard_answer(
+        &mut self,
+        query: &Query0x20,
+        answer: &mut Answer,
+        latency: Duration,
+        ignored: Ignored,
+    ) -> Step {
+        self.ignored.add(ignored);
+        self.waited += latency;
+        self.answer(query, answer, latency)
+    }
+
+    fn answer(&mut self, query: &Query0x20, answer: &mut Answer, latency: Duration) -> Step {
+        if answer.truncated && self.tcp == 0 {
+            self.tcp += 1;
+            self.cut = Some(Box::new((std::mem::take(answer), latency)));
+            return Step::Tcp(query.clone());
+        }
+        self.answered(answer, Transport::Udp, latency)
     }
 
     /// The connection has ended, with the whole answer or without.
@@ -142,14 +159,18 @@ impl Asking {
             wanted => wanted,
         };
         match (whole, cut) {
-            (Ok(answer), _) => self.answered(&answer, transport, latency),
-            (Err(_), Some(cut)) => self.answered(&cut, transport, latency), // TCP was not our wish
+            // The answer that was cut will do: TCP was not our wish.
+            (Ok(mut answer), _) | (Err(_), Some(mut answer)) => {
+                self.answered(&mut answer, transport, latency)
+            }
             (Err(broken), None) => self.failed(broken.failure, broken.detail),
         }
     }
 
-    fn answered(&mut self, answer: &Answer, transport: Transport, latency: Duration) -> Step {
-        let (outcome, details) = judge_matched(&self.asked(), answer);
+    fn answered(&mut self, answer: &mut Answer, transport: Transport, latency: Duration) -> Step {
+        let (ede, nsid) = (answer.ede.take(), answer.nsid.take());
+        let (outcome, mut details) = judge_matched(&self.asked(), answer);
+        (details.ede, details.nsid) = (ede, nsid); // moved, not copied
         let (outcome, details) = self.expected(outcome, details);
         self.ended(outcome, details, transport, Some(latency))
     }

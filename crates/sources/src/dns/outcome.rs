@@ -97,7 +97,7 @@ pub(super) fn judge_matched(asked: &Asked, answer: &Answer) -> (Outcome, Details
         nsid: answer.nsid.clone(),
         ttl: answer.answers.iter().map(|record| record.ttl).min(),
         answers: presentation(&answer.answers, asked.qtype),
-        zone: soa_owner(&answer.authorities),
+        zone: answer.zone.clone(),
         detail: None,
     };
     (outcome(asked, answer), details)
@@ -143,14 +143,13 @@ fn no_error(asked: &Asked, answer: &Answer) -> Outcome {
         return Outcome::Lame;
     }
     let end = end_of_aliases(&asked.name, &answer.answers);
-    let is_alias = !end.eq_ignore_root(&asked.name);
     let found = answer
         .answers
         .iter()
-        .any(|record| record.record_type() == asked.qtype && record.name.eq_ignore_root(&end));
+        .any(|record| record.record_type() == asked.qtype && record.name.eq_ignore_root(end));
     if !found {
         // An authority does not follow an alias out of its zone: the alias itself is the answer.
-        let answered = asked.role.is_authority() && is_alias;
+        let answered = asked.role.is_authority() && !end.eq_ignore_root(&asked.name);
         return if answered { Outcome::Ok } else { Outcome::Nodata };
     }
     if !asked.role.is_authority() && !asked.private_ok && addresses(&answer.answers).any(is_bogon) {
@@ -160,12 +159,12 @@ fn no_error(asked: &Asked, answer: &Answer) -> Outcome {
 }
 
 /// Follows CNAME records within the answer section, in whatever order they stand.
-fn end_of_aliases(start: &Name, answers: &[Record]) -> Name {
-    let mut at = start.clone();
+fn end_of_aliases<'a>(start: &'a Name, answers: &'a [Record]) -> &'a Name {
+    let mut at = start;
     // Each alias is used at most once, so a loop ends.
     for _ in 0..answers.len().min(32) {
         let next = answers.iter().find_map(|record| match &record.data {
-            RData::CNAME(target) if record.name.eq_ignore_root(&at) => Some(target.0.clone()),
+            RData::CNAME(target) if record.name.eq_ignore_root(at) => Some(&target.0),
             _ => None,
         });
         match next {
@@ -188,11 +187,4 @@ fn presentation(records: &[Record], asked: RecordType) -> Vec<String> {
     answers.sort();
     answers.dedup();
     answers
-}
-
-fn soa_owner(records: &[Record]) -> Option<Name> {
-    records
-        .iter()
-        .find(|record| record.record_type() == RecordType::SOA)
-        .map(|record| record.name.to_lowercase())
 }

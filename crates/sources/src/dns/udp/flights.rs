@@ -26,14 +26,31 @@ pub(super) struct Flight {
     pub owner: Owner,
 }
 
+impl Flight {
+    /// Zero if it was never sent.
+    pub fn latency(&self, now: Instant) -> Duration {
+        let since = self.sent_at.map(|sent| now.saturating_duration_since(sent));
+        since.unwrap_or_default()
+    }
+
+    fn on_wire(&self) -> u32 {
+        on_wire(self.socket, self.query.id)
+    }
+}
+
+/// What an answer is found by: the socket it comes in on, and its id.
+fn on_wire(socket: u16, id: u16) -> u32 {
+    u32::from(socket) << 16 | u32::from(id)
+}
+
 #[derive(Default)]
 pub(super) struct Flights {
     table: Vec<Option<Flight>>,
     free: Vec<u32>,
-    /// Place in the table of a socket's id.
-    ids: FxHashMap<(u16, u16), u32>,
-    late: FxHashMap<(u16, u16), SocketAddr>,
-    late_order: VecDeque<(u16, u16)>,
+    /// Place in the table, by [`on_wire`].
+    ids: FxHashMap<u32, u32>,
+    late: FxHashMap<u32, SocketAddr>,
+    late_order: VecDeque<u32>,
     looks: usize,
     looks_since: Option<Instant>,
 }
@@ -42,12 +59,14 @@ impl Flights {
     /// Takes a question in; its id is drawn again until nothing else on this socket has it.
     pub fn add(&mut self, mut flight: Flight) -> u32 {
         let key = self.free.pop().unwrap_or(self.table.len() as u32);
-        while self.ids.contains_key(&(flight.socket, flight.query.id)) {
+        while self.ids.contains_key(&flight.on_wire()) {
             flight.query.set_id(rand::random());
         }
-        let id = (flight.socket, flight.query.id);
+        let id = flight.on_wire();
         self.ids.insert(id, key);
-        self.late.remove(&id);
+        if !self.late.is_empty() {
+            self.late.remove(&id);
+        }
         if key as usize == self.table.len() {
             self.table.push(Some(flight));
         } else {
@@ -69,7 +88,7 @@ impl Flights {
     }
 
     pub fn by_id(&self, socket: u16, id: u16) -> Option<u32> {
-        self.ids.get(&(socket, id)).copied()
+        self.ids.get(&on_wire(socket, id)).copied()
     }
 
     /// What is to be sent, and where.
@@ -84,18 +103,16 @@ impl Flights {
     pub fn remove(&mut self, key: u32) -> Option<Flight> {
         let flight = self.table.get_mut(key as usize)?.take()?;
         self.free.push(key);
-        self.ids.remove(&(flight.socket, flight.query.id));
+        self.ids.remove(&flight.on_wire());
         Some(flight)
     }
 
     /// A datagram that answers nothing in flight: is it an answer that comes too late?
     pub fn was_late(&mut self, socket: u16, id: u16, from: SocketAddr) -> bool {
-        let is_late = self
-            .late
-            .get(&(socket, id))
-            .is_some_and(|server| same(*server, from));
+        let id = on_wire(socket, id);
+        let is_late = self.late.get(&id).is_some_and(|server| same(*server, from));
         if is_late {
-            self.late.remove(&(socket, id));
+            self.late.remove(&id);
         }
         is_late
     }
@@ -146,7 +163,7 @@ impl Flights {
 
     /// Ended in silence: its answer may still come.
     pub fn remember(&mut self, flight: &Flight) {
-        let id = (flight.socket, flight.query.id);
+        let id = flight.on_wire();
         if self.late_order.len() >= REMEMBERED
             && let Some(oldest) = self.late_order.pop_front()
         {

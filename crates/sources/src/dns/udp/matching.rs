@@ -1,6 +1,8 @@
 //! Is this datagram the answer to that question? Pure; the entry of a fuzz target.
 
-use crate::dns::wire::{self, Answer, HEADER_LEN, Query0x20};
+use hickory_proto::rr::Name;
+
+use crate::dns::wire::{self, Answer, HEADER_LEN, Known, Query0x20};
 
 /// What a message is to a question.
 #[derive(Clone, Debug)]
@@ -15,29 +17,55 @@ pub enum Match {
 
 /// Compares id and question with what was sent, and decodes what passes. Where it came from is the caller's business.
 pub fn match_answer(query: &Query0x20, bytes: &[u8]) -> Match {
+    let mut answer = Answer::default();
+    match match_into(&mut answer, query, None, bytes) {
+        Matched::Exact => Match::Exact(answer),
+        Matched::CaseDiffers => Match::CaseDiffers(answer),
+        Matched::No { rcode } => Match::No { rcode },
+    }
+}
+
+/// [`Match`], with the answer apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Matched {
+    Exact,
+    CaseDiffers,
+    No { rcode: Option<u16> },
+}
+
+/// The same, into an answer that is used again and again. `asked`: the name of the query, if the answer is only to be judged.
+pub(super) fn match_into(
+    answer: &mut Answer,
+    query: &Query0x20,
+    asked: Option<&Name>,
+    bytes: &[u8],
+) -> Matched {
     if wire::id_of(bytes) != Some(query.id) {
-        return Match::No { rcode: None };
+        return Matched::No { rcode: None };
     }
     let rcode = Some(u16::from(bytes[3] & 0x0f));
     let is_response = bytes[2] & 0xf8 == 0x80;
     let repeated = question(query, bytes);
     if !is_response || repeated == Repeated::Other {
-        return Match::No { rcode };
+        return Matched::No { rcode };
     }
-    let decoded = match repeated {
-        Repeated::Absent => wire::decode(bytes),
-        _ => wire::decode_matched(query, bytes),
-    };
-    match decoded {
-        Err(bad) => Match::No { rcode: bad.rcode },
-        Ok(answer) => match repeated {
-            // An error may come without the question: a server that could not read it cannot repeat it.
-            Repeated::Absent if !wire::stands_without_question(&answer) => Match::No {
-                rcode: Some(answer.rcode),
-            },
-            Repeated::CaseDiffers => Match::CaseDiffers(answer),
-            _ => Match::Exact(answer),
+    let known = match repeated {
+        Repeated::Absent => Known::default(),
+        _ => Known {
+            question: Some(query.question().len()),
+            name: asked,
         },
+    };
+    if let Err(bad) = wire::decode_into(answer, bytes, known) {
+        return Matched::No { rcode: bad.rcode };
+    }
+    match repeated {
+        // An error may come without the question: a server that could not read it cannot repeat it.
+        Repeated::Absent if !wire::stands_without_question(answer) => Matched::No {
+            rcode: Some(answer.rcode),
+        },
+        Repeated::CaseDiffers => Matched::CaseDiffers,
+        _ => Matched::Exact,
     }
 }
 

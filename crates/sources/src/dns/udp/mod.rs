@@ -3,13 +3,13 @@
 //! ```text
 //!   submit()
 //!   exchange() ──► inbox ──► driver: a thread of its own ──► sockets (8 for each family)
-//!       ▲      (one lock)    table of questions, timing wheel        │
-//!       └─ callback, oneshot ◄─ (judge) ◄─ match, decode ◄────────────┘
+//!       ▲      (one lock)     table of questions, their dues         │
+//!       └─ callback, oneshot ◄─ (judge) ◄─ match, decode ◄───────────┘
 //! ```
 //!
 //! * [`sys`] many datagrams in one system call; the error queue
 //! * [`sockets`] opens, chooses and replaces the sockets
-//! * [`flights`] what is asked and not answered yet; [`wheel`] until when
+//! * [`flights`] what is asked and not answered yet; [`dues`] until when
 //! * [`matching`] is this datagram that question's answer: pure
 //! * [`state`] what happens to all of these; [`driver`] the loop around it
 //!
@@ -25,12 +25,12 @@
 //! way on what they quote. Whatever matches nothing is counted, and ends no wait.
 
 mod driver;
+mod dues;
 mod flights;
 pub mod matching;
 mod sockets;
 mod state;
 mod sys;
-mod wheel;
 
 use std::io;
 use std::net::SocketAddr;
@@ -38,11 +38,12 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use hickory_proto::rr::Name;
 use tokio::sync::oneshot;
 
-use super::asking::{Asking, Step};
+use super::asking::Asking;
 use super::outcome::Failure;
-use super::probe::{Ended, Question, Unfinished};
+use super::probe::{Ended, Question};
 use super::wire::{Answer, Query0x20};
 use driver::Driver;
 
@@ -132,6 +133,7 @@ pub struct UdpCounters {
     pub sockets_opened: u64,
 }
 
+/// Counted by the driver's thread, except for `refused`; read by everybody.
 #[derive(Default)]
 struct Tally {
     sent: AtomicU64,
@@ -144,14 +146,31 @@ struct Tally {
     mismatched: AtomicU64,
     overflowed: AtomicU64,
     sockets_opened: AtomicU64,
+    /// What the driver never saw.
+    refused: AtomicU64,
+}
+
+/// Adds to a counter that only this thread writes to, for which there need be no lock on the memory.
+fn bump(counter: &AtomicU64, n: u64) {
+    counter.store(counter.load(Relaxed) + n, Relaxed);
 }
 
 /// A question on its way to the driver.
-struct Request {
+enum Request {
+    Exchange(Box<Packet>),
+    Probe {
+        question: Arc<Question>,
+        tag: u64,
+        to: OnEnd,
+    },
+}
+
+/// One packet of [`UdpEngine::exchange`].
+struct Packet {
     server: SocketAddr,
     query: Query0x20,
     wait: Duration,
-    owner: Owner,
+    reply: oneshot::Sender<Exchange>,
 }
 
 /// Who is told how a packet ended.
@@ -161,14 +180,18 @@ enum Owner {
 }
 
 impl Owner {
-    fn is_gone(&self) -> bool {
-        matches!(self, Owner::Exchange(reply) if reply.is_closed())
+    /// The name that a probe is about. Its answers are only judged; those of an exchange are handed out whole.
+    fn asked(&self) -> Option<&Name> {
+        match self {
+            Owner::Exchange(_) => None,
+            Owner::Probe(probing) => Some(&probing.asking.question.name),
+        }
     }
 }
 
 /// A probe that the driver takes through all its packets.
 struct Probing {
-    asking: Box<Asking>,
+    asking: Asking,
     tag: u64,
     to: OnEnd,
 }
@@ -250,13 +273,13 @@ impl UdpEngine {
             return self.refuse();
         }
         let (reply, answer) = oneshot::channel();
-        let request = Request {
+        let packet = Packet {
             server,
             query,
             wait,
-            owner: Owner::Exchange(reply),
+            reply,
         };
-        if self.hand_over(request).is_err() {
+        if self.hand_over(Request::Exchange(Box::new(packet))).is_err() {
             return self.refuse();
         }
         match answer.await {
@@ -278,29 +301,11 @@ impl UdpEngine {
             self.shared.in_flight.fetch_sub(1, Relaxed);
             return Err(Busy);
         }
-        let (server, wait) = (question.server, question.timeout);
-        let (asking, step) = Asking::begin(question);
-        let asking = Box::new(asking);
-        let Step::Send(query) = step else {
-            self.shared.in_flight.fetch_sub(1, Relaxed);
-            match step {
-                Step::Done(reply) => to(tag, Ended::Done(reply)), // a name that cannot be asked for
-                Step::Tcp(query) => to(tag, Ended::NeedsTcp(Unfinished { asking, query })),
-                Step::Send(_) => {}
-            }
-            return Ok(());
-        };
         let to = to.clone();
-        let owner = Owner::Probe(Probing { asking, tag, to });
-        let request = Request {
-            server,
-            query,
-            wait,
-            owner,
-        };
-        self.hand_over(request).inspect_err(|_| {
-            self.shared.in_flight.fetch_sub(1, Relaxed);
-        })
+        self.hand_over(Request::Probe { question, tag, to })
+            .inspect_err(|_| {
+                self.shared.in_flight.fetch_sub(1, Relaxed);
+            })
     }
 
     fn hand_over(&self, request: Request) -> Result<(), Busy> {
@@ -319,7 +324,7 @@ impl UdpEngine {
     }
 
     fn refuse(&self) -> Exchange {
-        self.shared.tally.local.fetch_add(1, Relaxed);
+        self.shared.tally.refused.fetch_add(1, Relaxed);
         Exchange {
             end: End::Failed(Failure::Local),
             latency: Duration::ZERO,
@@ -334,7 +339,7 @@ impl UdpEngine {
             answered: tally.answered.load(Relaxed),
             timeouts: tally.timeouts.load(Relaxed),
             unreachable: tally.unreachable.load(Relaxed),
-            local: tally.local.load(Relaxed),
+            local: tally.local.load(Relaxed) + tally.refused.load(Relaxed),
             late: tally.late.load(Relaxed),
             wrong_source: tally.wrong_source.load(Relaxed),
             mismatched: tally.mismatched.load(Relaxed),

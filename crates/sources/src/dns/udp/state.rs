@@ -9,16 +9,16 @@ use std::time::{Duration, Instant};
 
 use mio::Registry;
 
+use super::dues::{Dues, TICK_MS};
 use super::flights::{Flight, Flights, same};
-use super::matching::{Match, match_answer};
+use super::matching::{Matched, match_into};
 use super::sockets::Sockets;
 use super::sys::{self, BATCH};
-use super::wheel::{TICK_MS, Wheel};
-use super::{End, Exchange, Ignored, Owner, Probing, Request, Shared, UdpSettings, failure};
-use crate::dns::asking::Step;
+use super::{End, Exchange, Ignored, Owner, Probing, Request, Shared, UdpSettings, bump, failure};
+use crate::dns::asking::{Asking, Step};
 use crate::dns::outcome::Failure;
 use crate::dns::probe::{Ended, Unfinished};
-use crate::dns::wire;
+use crate::dns::wire::{self, Answer, Query0x20};
 
 /// After so many refusals of its own a packet is not sent. The kernel reports an ICMP error of any question at the next
 /// call, whichever that is; such a refusal says nothing about this packet.
@@ -29,10 +29,12 @@ const MAX_ERRORS: usize = 1024;
 pub(super) struct State {
     pub sockets: Sockets,
     flights: Flights,
-    wheel: Wheel,
+    dues: Dues,
     shared: Arc<Shared>,
     start: Instant,
     due: Vec<u32>,
+    /// The answer at hand.
+    answer: Answer,
 }
 
 impl State {
@@ -40,10 +42,11 @@ impl State {
         State {
             sockets: Sockets::new(registry, settings.sockets, settings.socket_age),
             flights: Flights::default(),
-            wheel: Wheel::new(),
+            dues: Dues::new(),
             shared,
             start: Instant::now(),
             due: Vec::new(),
+            answer: Answer::default(),
         }
     }
 
@@ -62,7 +65,7 @@ impl State {
 
     /// From now until something may be due.
     pub fn next_due(&self) -> Option<Duration> {
-        let at = self.start + Duration::from_millis(self.wheel.next()? * TICK_MS);
+        let at = self.start + Duration::from_millis(self.dues.next()? * TICK_MS);
         Some(at.saturating_duration_since(Instant::now()))
     }
 
@@ -75,22 +78,46 @@ impl State {
         }
     }
 
-    /// Takes a question in, to be sent over a socket chosen at random.
+    /// Takes a question in.
     pub fn admit(&mut self, request: Request, now: Instant) {
-        if request.owner.is_gone() {
-            return;
+        match request {
+            // Whoever asked may have gone.
+            Request::Exchange(packet) if packet.reply.is_closed() => {}
+            Request::Exchange(packet) => {
+                let owner = Owner::Exchange(packet.reply);
+                self.launch(packet.server, packet.query, packet.wait, owner, now);
+            }
+            Request::Probe { question, tag, to } => {
+                let (asking, step) = Asking::begin(question);
+                self.go_on(Probing { asking, tag, to }, step, now);
+            }
         }
-        let Request {
-            server,
-            query,
-            wait,
-            owner,
-        } = request;
+    }
+
+    /// Sends what a probe wants sent next, or tells who asked how it ended.
+    fn go_on(&mut self, probing: Probing, step: Step, now: Instant) {
+        let Probing { asking, tag, to } = probing;
+        let ended = match step {
+            Step::Send(query) => {
+                let (server, wait) = (asking.question.server, asking.question.timeout);
+                let owner = Owner::Probe(Probing { asking, tag, to });
+                return self.launch(server, query, wait, owner, now);
+            }
+            Step::Tcp(query) => Ended::NeedsTcp(Unfinished {
+                asking: Box::new(asking),
+                query,
+            }),
+            Step::Done(reply) => Ended::Done(reply),
+        };
+        self.shared.in_flight.fetch_sub(1, Relaxed);
+        to(tag, ended);
+    }
+
+    /// Puts a packet into the queue of a socket chosen at random.
+    fn launch(&mut self, server: SocketAddr, query: Query0x20, wait: Duration, owner: Owner, now: Instant) {
         let picked = self.sockets.pick(server, now);
-        self.shared
-            .tally
-            .sockets_opened
-            .store(self.sockets.opened, Relaxed);
+        let opened = &self.shared.tally.sockets_opened;
+        opened.store(self.sockets.opened, Relaxed);
         let flight = Flight {
             server,
             query,
@@ -105,7 +132,7 @@ impl State {
             Ok(index) => index,
             Err(error) => return self.end(key, End::Failed(failure(&error, server)), now),
         };
-        self.wheel.add(key, self.tick(now + wait) + 1);
+        self.dues.set(key, self.tick(now + wait) + 1);
         if let Some(socket) = self.sockets.get_mut(index) {
             socket.queue.push_back(key);
             socket.open += 1;
@@ -136,7 +163,7 @@ impl State {
                         flight.sent_at = Some(now);
                     }
                 }
-                self.shared.tally.sent.fetch_add(sent as u64, Relaxed);
+                bump(&self.shared.tally.sent, sent as u64);
                 sent > 0
             }
             // Too much at once for this host: again in a millisecond, until it is too late.
@@ -166,15 +193,15 @@ impl State {
         };
         if !same(flight.server, from) {
             flight.ignored.mismatched = flight.ignored.mismatched.saturating_add(1);
-            tally.wrong_source.fetch_add(1, Relaxed);
+            bump(&tally.wrong_source, 1);
             return;
         }
-        match match_answer(&flight.query, bytes) {
-            Match::Exact(answer) => self.end(key, End::Answer(answer), now),
-            Match::CaseDiffers(_) => self.end(key, End::CaseDiffers, now),
-            Match::No { rcode } => {
+        match match_into(&mut self.answer, &flight.query, flight.owner.asked(), bytes) {
+            Matched::Exact => self.answered(key, now),
+            Matched::CaseDiffers => self.end(key, End::CaseDiffers, now),
+            Matched::No { rcode } => {
                 flight.ignored.count(rcode);
-                tally.mismatched.fetch_add(1, Relaxed);
+                bump(&tally.mismatched, 1);
             }
         }
     }
@@ -183,10 +210,10 @@ impl State {
     fn stray(&mut self, socket: u16, from: SocketAddr, bytes: &[u8], now: Instant) {
         let tally = &self.shared.tally;
         if wire::id_of(bytes).is_some_and(|id| self.flights.was_late(socket, id, from)) {
-            tally.late.fetch_add(1, Relaxed);
+            bump(&tally.late, 1);
             return;
         }
-        tally.mismatched.fetch_add(1, Relaxed);
+        bump(&tally.mismatched, 1);
         if let Some(flight) = self.flights.about(socket, from, bytes, now) {
             flight.ignored.count(None);
         }
@@ -224,7 +251,7 @@ impl State {
             _ => self.flights.all_to(socket, said.to, now),
         };
         if keys.is_empty() {
-            self.shared.tally.mismatched.fetch_add(1, Relaxed);
+            bump(&self.shared.tally.mismatched, 1);
         }
         for key in keys {
             self.end(key, End::Failed(failure(&said.error, said.to)), now);
@@ -234,7 +261,7 @@ impl State {
     /// Ends what has waited long enough.
     pub fn expire(&mut self, now: Instant) {
         let mut due = std::mem::take(&mut self.due);
-        self.wheel.advance(self.tick(now), &mut due);
+        self.dues.take_due(self.tick(now), &mut due);
         for key in due.drain(..) {
             // What could not even be sent says nothing about the server.
             let was_sent = self
@@ -251,65 +278,73 @@ impl State {
         self.due = due;
     }
 
+    /// [`State::answer`] is the answer.
+    fn answered(&mut self, key: u32, now: Instant) {
+        bump(&self.shared.tally.answered, 1);
+        let Some(flight) = self.take(key) else {
+            return;
+        };
+        let latency = flight.latency(now);
+        match flight.owner {
+            Owner::Probe(mut probing) => {
+                let (asking, answer) = (&mut probing.asking, &mut self.answer);
+                let step = asking.heard_answer(&flight.query, answer, latency, flight.ignored);
+                self.go_on(probing, step, now);
+            }
+            Owner::Exchange(reply) => {
+                let exchange = Exchange {
+                    end: End::Answer(std::mem::take(&mut self.answer)),
+                    latency,
+                    ignored: flight.ignored,
+                };
+                let _ = reply.send(exchange); // whoever asked may have gone: then nobody needs to know
+            }
+        }
+    }
+
+    /// A question has ended without an answer, or with one that [`State::answered`] does not take.
     fn end(&mut self, key: u32, end: End, now: Instant) {
         let tally = &self.shared.tally;
-        let count = match &end {
+        let counter = match &end {
             End::Answer(_) | End::CaseDiffers => &tally.answered,
             End::Failed(Failure::Timeout) => &tally.timeouts,
             End::Failed(Failure::Local) => &tally.local,
             End::Failed(_) => &tally.unreachable,
         };
-        count.fetch_add(1, Relaxed);
-        self.wheel.remove(key);
-        let Some(flight) = self.flights.remove(key) else {
+        bump(counter, 1);
+        let Some(flight) = self.take(key) else {
             return;
         };
+        if matches!(end, End::Failed(Failure::Timeout)) {
+            self.flights.remember(&flight);
+        }
+        let exchange = Exchange {
+            end,
+            latency: flight.latency(now),
+            ignored: flight.ignored,
+        };
+        match flight.owner {
+            Owner::Probe(mut probing) => {
+                let step = probing.asking.heard(flight.query, exchange);
+                self.go_on(probing, step, now);
+            }
+            Owner::Exchange(reply) => {
+                let _ = reply.send(exchange);
+            }
+        }
+    }
+
+    /// Takes a question out of everything that knows of it.
+    fn take(&mut self, key: u32) -> Option<Flight> {
+        self.dues.clear(key);
+        let flight = self.flights.remove(key)?;
         if flight.sent_at.is_none()
             && let Some(socket) = self.sockets.get_mut(flight.socket)
         {
             socket.queue.retain(|waiting| *waiting != key);
         }
-        if matches!(end, End::Failed(Failure::Timeout)) {
-            self.flights.remember(&flight);
-        }
         self.sockets.leave(flight.socket);
-        self.finish(flight, end, now);
-    }
-
-    /// Tells who asked how it ended, or sends what a probe wants sent next.
-    fn finish(&mut self, flight: Flight, end: End, now: Instant) {
-        let exchange = Exchange {
-            end,
-            latency: flight
-                .sent_at
-                .map_or(Duration::ZERO, |sent| now.saturating_duration_since(sent)),
-            ignored: flight.ignored,
-        };
-        let Probing { mut asking, tag, to } = match flight.owner {
-            Owner::Probe(probing) => probing,
-            Owner::Exchange(reply) => {
-                // Whoever asked may have gone: then nobody needs to know.
-                let _ = reply.send(exchange);
-                return;
-            }
-        };
-        let ended = match asking.heard(flight.query, exchange) {
-            Step::Send(query) => {
-                let (server, wait) = (asking.question.server, asking.question.timeout);
-                let owner = Owner::Probe(Probing { asking, tag, to });
-                let request = Request {
-                    server,
-                    query,
-                    wait,
-                    owner,
-                };
-                return self.admit(request, now);
-            }
-            Step::Tcp(query) => Ended::NeedsTcp(Unfinished { asking, query }),
-            Step::Done(reply) => Ended::Done(reply),
-        };
-        self.shared.in_flight.fetch_sub(1, Relaxed);
-        to(tag, ended);
+        Some(flight)
     }
 
     fn tick(&self, at: Instant) -> u64 {

@@ -1,0 +1,210 @@
+//! What a probe costs the servers: one packet; two and a connection at the very most, whatever they do.
+
+use std::sync::Mutex;
+
+use netfault_model::Role;
+use netfault_sources::dns::probe::Reply;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::*;
+
+#[tokio::test]
+async fn probes_without_failure_send_one_packet_each() {
+    if !has(&["nsd"], "probes_without_failure_send_one_packet_each") {
+        return;
+    }
+    const N: u64 = 1000;
+    let server = nsd(free_port(), &zone("")).await;
+    let kinds = ["example.com", "www.example.com", "gone.example.com"];
+    let questions = kinds.map(|text| {
+        let question = Question {
+            timeout: PATIENCE,
+            ..authority(server.addr, text)
+        };
+        Arc::new(question)
+    });
+    let engine = engine();
+    let (send, mut receive) = tokio::sync::mpsc::channel(N as usize);
+    let to: OnEnd = Arc::new(move |_, ended| send.try_send(ended).unwrap());
+    for tag in 0..N {
+        engine
+            .submit(questions[tag as usize % 3].clone(), tag, &to)
+            .unwrap();
+    }
+    for _ in 0..N {
+        let ended = tokio::time::timeout(PATIENCE, receive.recv()).await.unwrap();
+        let Some(Ended::Done(reply)) = ended else {
+            panic!("{ended:?}");
+        };
+        assert_eq!((reply.packets_sent, reply.retries), (1, 0));
+    }
+    let counters = engine.counters();
+    assert_eq!((counters.sent, counters.answered), (N, N));
+}
+
+/// How a server takes a packet over UDP.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Udp {
+    Answers,
+    IsSilent,
+    Fails,
+    Refuses,
+    Truncates,
+    ChangesCase,
+    Mumbles,
+    TakesAnotherId,
+}
+
+/// How it takes a connection.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Tcp {
+    Answers,
+    Closes,
+    Fails,
+    Truncates,
+}
+
+const UDP: [Udp; 8] = [
+    Udp::Answers,
+    Udp::IsSilent,
+    Udp::Fails,
+    Udp::Refuses,
+    Udp::Truncates,
+    Udp::ChangesCase,
+    Udp::Mumbles,
+    Udp::TakesAnotherId,
+];
+const TCP: [Tcp; 4] = [Tcp::Answers, Tcp::Closes, Tcp::Fails, Tcp::Truncates];
+
+/// First packet, second packet, connection, and who is asked; the name of the question tells the server.
+type Case = (usize, usize, usize, bool);
+
+fn asked_name((first, second, tcp, is_resolver): Case) -> String {
+    format!("n-{first}-{second}-{tcp}-{}.example.com", u8::from(is_resolver))
+}
+
+fn case_of(query: &[u8]) -> Case {
+    let label = String::from_utf8_lossy(&query[13..][..usize::from(query[12])]).to_lowercase();
+    let numbers: Vec<usize> = label
+        .split('-')
+        .skip(1)
+        .map(|number| number.parse().unwrap())
+        .collect();
+    (numbers[0], numbers[1], numbers[2], numbers[3] > 0)
+}
+
+fn over_udp(how: Udp, query: &[u8]) -> Vec<Vec<u8>> {
+    let mut good = good(query);
+    match how {
+        Udp::Answers => {}
+        Udp::IsSilent => return vec![],
+        Udp::Fails => good = response(query, 0, 2, &[], &[]),
+        Udp::Refuses => good = response(query, 0, 5, &[], &[]),
+        Udp::Truncates => good[2] |= TC,
+        Udp::ChangesCase => {
+            let len = usize::from(good[12]);
+            good[13..][..len].make_ascii_lowercase();
+        }
+        Udp::Mumbles => return vec![b"mumble".to_vec(), good[..20].to_vec()],
+        Udp::TakesAnotherId => good[1] ^= 1,
+    }
+    vec![good]
+}
+
+fn over_tcp(how: Tcp, query: &[u8]) -> Vec<u8> {
+    let mut good = good(query);
+    match how {
+        Tcp::Answers => {}
+        Tcp::Closes => return vec![],
+        Tcp::Fails => good = response(query, 0, 2, &[], &[]),
+        Tcp::Truncates => good[2] |= TC,
+    }
+    let mut framed = (good.len() as u16).to_be_bytes().to_vec();
+    framed.extend(good);
+    framed
+}
+
+/// Packets and connections by case, as the server saw them.
+type Seen = Arc<Mutex<BTreeMap<Case, (u8, u8)>>>;
+
+async fn serve_tcp(listener: TcpListener, seen: Seen) {
+    while let Ok((mut stream, _)) = listener.accept().await {
+        let len = stream.read_u16().await.unwrap();
+        let mut query = vec![0; len.into()];
+        stream.read_exact(&mut query).await.unwrap();
+        let case = case_of(&query);
+        seen.lock().unwrap().entry(case).or_default().1 += 1;
+        stream.write_all(&over_tcp(TCP[case.2], &query)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn whatever_a_server_does_it_gets_two_packets_and_a_connection_at_most() {
+    let seen = Seen::default();
+    let by_udp = seen.clone();
+    let server = responder(move |query| {
+        let case = case_of(query);
+        let mut seen = by_udp.lock().unwrap();
+        let (packets, _) = seen.entry(case).or_default();
+        *packets += 1;
+        let how = if *packets == 1 { case.0 } else { case.1 };
+        over_udp(UDP[how], query)
+    })
+    .await;
+    let listener = TcpListener::bind(server.addr).await.unwrap();
+    let listening = tokio::spawn(serve_tcp(listener, seen.clone()));
+    let mut cases: Vec<Case> = Vec::new();
+    for first in 0..UDP.len() {
+        for second in 0..UDP.len() {
+            for n in 0..TCP.len() * 2 {
+                cases.push((first, second, n / 2, n % 2 == 1));
+            }
+        }
+    }
+    let questions: Vec<Question> = cases
+        .iter()
+        .map(|case| {
+            let name = name(&asked_name(*case));
+            let question = match case.3 {
+                true => Question::to_resolver(server.addr, name, RecordType::A),
+                false => Question::to_authority(server.addr, name, RecordType::A),
+            };
+            Question {
+                timeout: Duration::from_secs(1),
+                ..question
+            }
+        })
+        .collect();
+    let replies = join_all(questions.iter().map(ask)).await;
+    // A packet that nobody waited for may still lie in the server's queue.
+    let all_sent: u32 = replies.iter().map(|reply| u32::from(reply.packets_sent)).sum();
+    let start = Instant::now();
+    let all_seen = || {
+        let seen = seen.lock().unwrap();
+        seen.values()
+            .map(|(packets, connections)| u32::from(packets + connections))
+            .sum::<u32>()
+    };
+    while all_seen() < all_sent && start.elapsed() < PATIENCE {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    listening.abort();
+    let seen = seen.lock().unwrap();
+    for ((case, question), reply) in cases.iter().zip(&questions).zip(&replies) {
+        judge(*case, question, reply, seen[case]);
+    }
+    assert!(replies.iter().any(|reply| reply.packets_sent == 3), "all of it is reached");
+}
+
+fn judge(case: Case, question: &Question, reply: &Reply, (packets, connections): (u8, u8)) {
+    let what = format!("{:?}, {:?}, {:?}: {reply:?}", UDP[case.0], UDP[case.1], TCP[case.2]);
+    assert!(packets <= 2 && connections <= 1, "{packets}, {connections}: {what}");
+    assert_eq!(reply.packets_sent, packets + connections, "{what}");
+    if UDP[case.0] == Udp::Refuses && reply.retries == 0 {
+        assert_eq!((packets, connections, reply.outcome), (1, 0, Outcome::Refused), "{what}");
+    }
+    if UDP[case.0] == Udp::Fails && question.role == Role::Authority && reply.retries == 0 {
+        assert_eq!((packets, connections, reply.outcome), (1, 0, Outcome::Servfail), "{what}");
+    }
+}
