@@ -3,6 +3,7 @@
 #[path = "../dns_lab/mod.rs"]
 mod dns_lab;
 mod load;
+mod packets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -171,12 +171,16 @@ async fn whatever_a_server_does_it_gets_two_packets_and_a_connection_at_most() {
                 false => Question::to_authority(server.addr, name, RecordType::A),
             };
             Question {
-                timeout: Duration::from_secs(1),
+                timeout: Duration::from_millis(400),
                 ..question
             }
         })
         .collect();
-    let replies = join_all(questions.iter().map(ask)).await;
+    // Not all at once: the server must have room for them.
+    let mut replies = Vec::new();
+    for some in questions.chunks(64) {
+        replies.extend(join_all(some.iter().map(ask)).await);
+    }
     // A packet that nobody waited for may still lie in the server's queue.
     let all_sent: u32 = replies.iter().map(|reply| u32::from(reply.packets_sent)).sum();
     let start = Instant::now();
@@ -194,17 +198,34 @@ async fn whatever_a_server_does_it_gets_two_packets_and_a_connection_at_most() {
     for ((case, question), reply) in cases.iter().zip(&questions).zip(&replies) {
         judge(*case, question, reply, seen[case]);
     }
-    assert!(replies.iter().any(|reply| reply.packets_sent == 3), "all of it is reached");
+    assert!(
+        replies.iter().any(|reply| reply.packets_sent == 3),
+        "all of it is reached"
+    );
 }
 
 fn judge(case: Case, question: &Question, reply: &Reply, (packets, connections): (u8, u8)) {
-    let what = format!("{:?}, {:?}, {:?}: {reply:?}", UDP[case.0], UDP[case.1], TCP[case.2]);
-    assert!(packets <= 2 && connections <= 1, "{packets}, {connections}: {what}");
+    let what = format!(
+        "{:?}, {:?}, {:?}: {reply:?}",
+        UDP[case.0], UDP[case.1], TCP[case.2]
+    );
+    assert!(
+        packets <= 2 && connections <= 1,
+        "{packets}, {connections}: {what}"
+    );
     assert_eq!(reply.packets_sent, packets + connections, "{what}");
     if UDP[case.0] == Udp::Refuses && reply.retries == 0 {
-        assert_eq!((packets, connections, reply.outcome), (1, 0, Outcome::Refused), "{what}");
+        assert_eq!(
+            (packets, connections, reply.outcome),
+            (1, 0, Outcome::Refused),
+            "{what}"
+        );
     }
     if UDP[case.0] == Udp::Fails && question.role == Role::Authority && reply.retries == 0 {
-        assert_eq!((packets, connections, reply.outcome), (1, 0, Outcome::Servfail), "{what}");
+        assert_eq!(
+            (packets, connections, reply.outcome),
+            (1, 0, Outcome::Servfail),
+            "{what}"
+        );
     }
 }
