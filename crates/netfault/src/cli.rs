@@ -1,5 +1,7 @@
 //! The command line: what can be asked for, and nothing of how it is done.
 
+mod dns;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -7,6 +9,8 @@ use clap::{Args, Parser, Subcommand};
 use netfault_model::{Asn, Prefix, Time};
 
 use crate::render::Format;
+
+pub use dns::{CheckArgs, DnsCommand, ExpectArgs, RootArgs, WatchArgs};
 
 /// Watches the network layer of services: withdrawn routes, failing names, and which caused which.
 #[derive(Debug, Parser)]
@@ -284,42 +288,6 @@ pub struct Span {
     /// At most so many rows.
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub limit: u64,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum DnsCommand {
-    /// Ask every authoritative server and every resolver for a name, once.
-    Check {
-        name: String,
-        /// Resolver to ask, instead of those of this host; may be given several times.
-        #[arg(long, value_name = "ADDR[:PORT]")]
-        resolver: Vec<String>,
-        /// Authoritative server to ask, instead of those that a walk from the root finds; may be given several times.
-        #[arg(long, value_name = "ADDR[:PORT]")]
-        authority: Vec<String>,
-        #[command(flatten)]
-        root: RootArgs,
-    },
-    /// Walk from the root to a name and show the tree: zones, name servers, what is wrong with them.
-    Walk {
-        name: String,
-        /// Ask every server of the root and of the top-level domain, too.
-        #[arg(long)]
-        every_server: bool,
-        #[command(flatten)]
-        root: RootArgs,
-    },
-}
-
-/// Where a walk begins.
-#[derive(Debug, Args)]
-pub struct RootArgs {
-    /// Root servers in the format of IANA's named.root, instead of those of the Internet. Addresses may name a port: 127.0.0.1#5301.
-    #[arg(long, value_name = "FILE")]
-    pub root_hints: Option<PathBuf>,
-    /// Port of all servers that the walk asks; for laboratories.
-    #[arg(long, value_name = "PORT", hide = true)]
-    pub port: Option<u16>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -84,6 +84,11 @@ impl Config {
     }
 }
 
+/// A duration as people write it: `5s`, `1m30s`, `2 h`.
+pub fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
+    values::duration(text)
+}
+
 /// The address of a DNS server as it may stand in a configuration or on the command line; port 53 if none is
 /// given.
 pub fn parse_server(text: &str) -> Result<std::net::SocketAddr, String> {

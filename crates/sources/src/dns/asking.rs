@@ -61,6 +61,7 @@ impl Asking {
         let flags = Flags {
             recurse: !question.role.is_authority(),
             no_validation: false,
+            dnssec_ok: false,
             // Nobody can guess anything of what is encrypted.
             random_case: !question.plain_case && matches!(question.via, Via::Udp | Via::Tcp),
         };
@@ -245,6 +246,7 @@ impl Asking {
             retries: self.retries,
             mismatched: self.ignored.mismatched,
             mangles_case,
+            validated: None,
         }))
     }
 

@@ -10,13 +10,14 @@
 //! * [`asking`] what to send next, until there is an outcome
 //! * [`probe`] puts one question to one address over UDP, and TCP where truncated
 //! * [`udp`] the engine under it: a few shared sockets for thousands of questions
+//! * [`validate`] DNSSEC, where asked: secure, insecure or bogus, and which link fails
 //! * [`walk`] from the root down to a name: which servers have authority for it, and what is wrong with its delegation
 //! * [`limit`] how much one server may be asked
 //! * [`schedule`] every name's servers, round after round
 //! * [`check`] one name, once, now: `netfault dns check`
 //! * [`resolv_conf`] the resolvers of this host
 //!
-//! Absent on purpose: validation of signatures, caching, and any resolver that chooses among servers. What a verdict over several probes is, the engine decides.
+//! Absent on purpose: caching, and any resolver that chooses among servers. What a verdict over several probes is, the engine decides.
 
 mod asking;
 pub mod bogon;
@@ -30,6 +31,7 @@ pub mod resolver;
 pub mod schedule;
 pub mod transport;
 pub mod udp;
+pub mod validate;
 pub mod walk;
 pub mod wire;
 

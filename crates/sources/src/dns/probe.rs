@@ -18,6 +18,7 @@ use super::resolver::{Resolver, Via};
 use super::transport::connection::{Talk, Way, exchange};
 use super::transport::tls::TlsRoots;
 use super::transport::udp;
+use super::validate::{self, Validated, Validation};
 use super::wire::{self, Query0x20};
 
 /// An authority answers from memory: 2 s, and once more. A resolver may have to ask others first: 5 s.
@@ -43,6 +44,9 @@ pub struct Question {
     pub private_ok: bool,
     /// What the answer must be; where it is not, the outcome is `wrong_answer`.
     pub expect: Option<Arc<Expectation>>,
+    /// Whether to validate the answer ourselves, and against what. It costs a connection for each zone on the way and more, which
+    /// are not among `packets_sent`. An authority needs [`Validation::along`].
+    pub validate: Option<Arc<Validation>>,
     /// Whom TLS believes. `None`: [`TlsRoots::public`].
     pub tls: Option<Arc<TlsRoots>>,
 }
@@ -61,6 +65,7 @@ impl Question {
             plain_case: false,
             private_ok: false,
             expect: None,
+            validate: None,
             tls: None,
         }
     }
@@ -95,6 +100,8 @@ pub struct Reply {
     pub mismatched: u32,
     /// The server did not keep the letter case, and gave the same answer without it.
     pub mangles_case: bool,
+    /// What our own validation found, if it was asked for and there was something to validate.
+    pub validated: Option<Validated>,
 }
 
 impl Reply {
@@ -124,10 +131,12 @@ impl Reply {
     }
 }
 
-/// Puts the question. Always ends: after at most twice the timeout, and once more where TCP follows on UDP.
+/// Puts the question, and validates the answer where that is wanted. Always ends: after at most twice the timeout, once more where TCP
+/// follows on UDP, and six times more for validation.
 pub async fn ask(question: &Question) -> Reply {
     let (asking, step) = Asking::begin(Arc::new(question.clone()));
-    go_on(Box::new(asking), step).await
+    let reply = go_on(Box::new(asking), step).await;
+    validate::judge(question, reply).await
 }
 
 /// The rest of a probe, over the engine of this process and, where needed, TCP.

@@ -1,55 +1,134 @@
 //! `netfault dns check`: every server of a name, once.
 
+use std::collections::BTreeSet;
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::process::ExitCode;
 
-use netfault_sources::dns::check::{CheckOptions, CheckReport, check};
-use netfault_sources::dns::walk::Limits;
+use netfault_model::Prefix;
+use netfault_sources::dns::check::{CheckOptions, CheckProbe, CheckReport, check};
 use serde::Serialize;
 
 use super::super::unwritable;
-use super::{findings, hints, servers};
-use crate::cli::RootArgs;
+use super::findings;
+use super::options::options;
+use super::routes::Routes;
+use crate::cli::CheckArgs;
 use crate::exit::{Failure, Result, sentence};
 use crate::render::{Column, Format, RowWriter, Style, quiet_pipe};
 
-pub async fn run(
-    name: &str,
-    resolvers: &[String],
-    authorities: &[String],
-    root: &RootArgs,
-    format: Format,
-) -> Result<ExitCode> {
-    let options = CheckOptions {
-        resolvers: servers(resolvers)?,
-        authorities: servers(authorities)?,
-        hints: hints(root)?,
-        limits: Limits {
-            port: root.port,
-            ..Limits::default()
-        },
-        ..CheckOptions::default()
-    };
-    let report = check(name, &options)
-        .await
-        .map_err(|error| Failure::usage(sentence(&error)))?;
+pub async fn run(args: &CheckArgs, format: Format) -> Result<ExitCode> {
+    let options = options(args)?;
+    let mut report = report(&args.name, &options).await?;
+    add_routes(&mut report, &args.rib).await?;
     quiet_pipe(print(&report, format)).map_err(unwritable)?;
     Ok(ExitCode::from(report.verdict.exit_code()))
+}
+
+pub async fn report(name: &str, options: &CheckOptions) -> Result<CheckReport> {
+    let checked = check(name, options).await;
+    checked.map_err(|error| Failure::usage(sentence(&error)))
+}
+
+async fn add_routes(report: &mut CheckReport, ribs: &[String]) -> Result<()> {
+    let servers: BTreeSet<IpAddr> = report.probes.iter().map(|probe| probe.server.ip()).collect();
+    let ribs = ribs.to_vec();
+    // Files, and decompression: nothing for a thread that answers others.
+    let read = tokio::task::spawn_blocking(move || Routes::read(&ribs, &servers)).await;
+    let routes = read.map_err(|error| Failure::bug(format_args!("reading the table dump: {error}")))??;
+    for probe in &mut report.probes {
+        if let Some((prefix, origin)) = routes.of(probe.server.ip()) {
+            (probe.prefix, probe.origin) = (Some(prefix), origin);
+        }
+    }
+    Ok(())
 }
 
 /// One row of the table: JSON has the whole report instead.
 #[derive(Serialize)]
 struct Row<'a> {
     role: &'static str,
-    server: SocketAddr,
+    server: String,
     question: String,
     outcome: &'static str,
     rcode: Option<&'a str>,
     latency_ms: f64,
     ttl: Option<u32>,
     ede: Option<String>,
+    dnssec: Option<&'static str>,
+    nsid: Option<&'a str>,
+    prefix: Option<Prefix>,
+    origin: Option<String>,
     answers: String,
+    detail: Option<&'a str>,
+}
+
+/// Columns in their order, and whether a table may leave them out when there is nothing in them.
+const COLUMNS: [(&str, &str, bool); 14] = [
+    ("role", "role", false),
+    ("server", "server", false),
+    ("question", "question", false),
+    ("outcome", "outcome", false),
+    ("rcode", "rcode", false),
+    ("latency_ms", "ms", false),
+    ("ttl", "TTL", false),
+    ("ede", "EDE", true),
+    ("dnssec", "DNSSEC", true),
+    ("nsid", "NSID", true),
+    ("prefix", "prefix", true),
+    ("origin", "origin", true),
+    ("answers", "answers", false),
+    ("detail", "detail", true),
+];
+
+/// As it was written, where it is not simply asked over UDP.
+pub fn server(probe: &CheckProbe) -> String {
+    match &probe.via {
+        Some(resolver) => resolver.to_string(),
+        None => probe.server.to_string(),
+    }
+}
+
+fn row(probe: &CheckProbe) -> Row<'_> {
+    Row {
+        role: probe.role.name(),
+        server: server(probe),
+        question: format!("{} {}", probe.qname, probe.qtype),
+        outcome: probe.outcome.name(),
+        rcode: probe.rcode.as_deref(),
+        latency_ms: (probe.latency_ms * 10.0).round() / 10.0,
+        ttl: probe.ttl,
+        ede: probe
+            .ede
+            .as_ref()
+            .map(|ede| format!("{} {}", ede.code, ede.text).trim_end().to_owned()),
+        dnssec: probe.dnssec.map(|security| security.name()),
+        nsid: probe.nsid.as_deref(),
+        prefix: probe.prefix,
+        origin: probe.origin.map(|asn| asn.to_string()),
+        answers: shorten(&probe.answers.join(" "), 60),
+        detail: probe.detail.as_deref(),
+    }
+}
+
+fn columns(report: &CheckReport, format: Format) -> Vec<Column> {
+    let any = |has: &dyn Fn(&CheckProbe) -> bool| report.probes.iter().any(has);
+    let is_filled = |key: &str| match key {
+        "ede" => any(&|probe| probe.ede.is_some()),
+        "dnssec" => any(&|probe| probe.dnssec.is_some()),
+        "nsid" => any(&|probe| probe.nsid.is_some()),
+        "prefix" | "origin" => any(&|probe| probe.prefix.is_some()),
+        "detail" => any(&|probe| probe.detail.is_some()),
+        _ => true,
+    };
+    COLUMNS
+        .iter()
+        .filter(|(key, _, optional)| !optional || format != Format::Table || is_filled(key))
+        .map(|(key, title, _)| match *key {
+            "latency_ms" | "ttl" => Column::right(key, title),
+            _ => Column::left(key, title),
+        })
+        .collect()
 }
 
 fn print(report: &CheckReport, format: Format) -> std::io::Result<()> {
@@ -57,41 +136,9 @@ fn print(report: &CheckReport, format: Format) -> std::io::Result<()> {
     if matches!(format, Format::Json | Format::Ndjson) {
         return writeln!(out, "{}", serde_json::to_string(report)?);
     }
-    let columns = [
-        ("role", "role"),
-        ("server", "server"),
-        ("question", "question"),
-        ("outcome", "outcome"),
-        ("rcode", "rcode"),
-        ("latency_ms", "ms"),
-        ("ttl", "TTL"),
-        ("ede", "EDE"),
-        ("answers", "answers"),
-    ];
-    let right = ["latency_ms", "ttl"];
-    let columns = columns.map(|(key, title)| {
-        if right.contains(&key) {
-            Column::right(key, title)
-        } else {
-            Column::left(key, title)
-        }
-    });
-    let mut writer = RowWriter::new(&mut out, format, columns.to_vec());
+    let mut writer = RowWriter::new(&mut out, format, columns(report, format));
     for probe in &report.probes {
-        writer.row(&Row {
-            role: probe.role.name(),
-            server: probe.server,
-            question: format!("{} {}", probe.qname, probe.qtype),
-            outcome: probe.outcome.name(),
-            rcode: probe.rcode.as_deref(),
-            latency_ms: (probe.latency_ms * 10.0).round() / 10.0,
-            ttl: probe.ttl,
-            ede: probe
-                .ede
-                .as_ref()
-                .map(|ede| format!("{} {}", ede.code, ede.text).trim_end().to_owned()),
-            answers: shorten(&probe.answers.join(" "), 60),
-        })?;
+        writer.row(&row(probe))?;
     }
     writer.finish()?;
     if format == Format::Table {

@@ -1,8 +1,16 @@
-//! `netfault dns`: ask DNS servers, once.
+//! `netfault dns`: ask DNS servers, now.
+//!
+//! * [`check`] every server of a name, once; [`options`] what to ask, [`routes`] where the servers are in the routing table
+//! * [`watch`] the same again and again; [`changes`] what is different
+//! * [`walk`] from the root to a name, as a [`tree`]
 
+mod changes;
 mod check;
+mod options;
+mod routes;
 mod tree;
 mod walk;
+mod watch;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -19,12 +27,8 @@ use crate::render::{Format, Style};
 
 pub async fn dns(command: DnsCommand, format: Format) -> Result<ExitCode> {
     match command {
-        DnsCommand::Check {
-            name,
-            resolver,
-            authority,
-            root,
-        } => check::run(&name, &resolver, &authority, &root, format).await,
+        DnsCommand::Check(args) => check::run(&args, format).await,
+        DnsCommand::Watch(args) => watch::run(&args, format).await,
         DnsCommand::Walk {
             name,
             every_server,

@@ -1,21 +1,27 @@
 //! One name, once, now: `netfault dns check`.
 //!
 //! Every server is asked what users ask (A, AAAA); an authority also for the SOA of its zone. A server that
-//! is silent or refuses the connection is not asked twice. All servers are asked at the same time.
+//! is silent or refuses the connection is not asked twice. All servers are asked at the same time. What the name should answer, and
+//! whether to validate, is the caller's wish.
 
 mod verdict;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use hickory_proto::rr::{Name, RecordType};
-use netfault_model::{Finding, Outcome, Role, Transport};
+use netfault_model::{Asn, Finding, Outcome, Prefix, Role, Transport};
 use serde::{Deserialize, Serialize};
 
+use super::expect::Expectation;
 use super::probe::{AUTHORITY_TIMEOUT, Question, RESOLVER_TIMEOUT, Reply, ask};
 use super::resolv_conf;
+use super::resolver::{Resolver, Via};
+use super::transport::tls::TlsRoots;
+use super::validate::{Security, Validation};
 use super::walk::{self, End, Hints, Limits, Walk, WalkFinding};
 use super::wire::{BadName, parse_name, plain_name, rcode_name};
 
@@ -23,7 +29,7 @@ use super::wire::{BadName, parse_name, plain_name, rcode_name};
 #[derive(Clone, Debug)]
 pub struct CheckOptions {
     /// Empty: those of `/etc/resolv.conf`, unless `authorities` or `hints` are given: they know nothing of another root.
-    pub resolvers: Vec<SocketAddr>,
+    pub resolvers: Vec<Resolver>,
     /// Empty: found by a walk from the root.
     pub authorities: Vec<SocketAddr>,
     /// Where that walk begins; `None`: at the root of the Internet.
@@ -33,6 +39,12 @@ pub struct CheckOptions {
     pub resolver_timeout: Duration,
     /// The name is meant to have private addresses.
     pub private_ok: bool,
+    /// What its addresses should be.
+    pub expect: Option<Arc<Expectation>>,
+    /// Validate every answer ourselves. Authorities only if they are found by a walk, which knows the servers above them.
+    pub validate: Option<Validation>,
+    /// Whom TLS believes; `None`: the public authorities.
+    pub tls: Option<Arc<TlsRoots>>,
 }
 
 impl Default for CheckOptions {
@@ -45,6 +57,9 @@ impl Default for CheckOptions {
             hints: None,
             limits: Limits::default(),
             private_ok: false,
+            expect: None,
+            validate: None,
+            tls: None,
         }
     }
 }
@@ -102,6 +117,8 @@ pub struct CheckReport {
 pub struct CheckProbe {
     pub role: Role,
     pub server: SocketAddr,
+    /// How a resolver was asked, as it was written, where that is not UDP.
+    pub via: Option<Resolver>,
     pub outcome: Outcome,
     /// `NOERROR`, `NXDOMAIN`, …; `None` if nothing came back.
     pub rcode: Option<String>,
@@ -115,6 +132,13 @@ pub struct CheckProbe {
     pub answers: Vec<String>,
     pub transport: Transport,
     pub packets_sent: u8,
+    /// What broke an assertion, what validation found, or how an exchange broke off.
+    pub detail: Option<String>,
+    /// What our own validation found, if it was asked for.
+    pub dnssec: Option<Security>,
+    /// The longest prefix that covers the server's address, and its origin, where the caller knows routes.
+    pub prefix: Option<Prefix>,
+    pub origin: Option<Asn>,
 }
 
 /// RFC 8914.
@@ -129,7 +153,10 @@ pub async fn check(name: &str, options: &CheckOptions) -> Result<CheckReport, Ba
     let name = parse_name(name)?;
     let is_elsewhere = !options.authorities.is_empty() || options.hints.is_some();
     let resolvers = match &options.resolvers {
-        given if given.is_empty() && !is_elsewhere => resolv_conf::of_this_host(),
+        given if given.is_empty() && !is_elsewhere => resolv_conf::of_this_host()
+            .into_iter()
+            .map(Resolver::udp)
+            .collect(),
         given => given.clone(),
     };
     let walk = walk_to(&name, options).await;
@@ -137,16 +164,18 @@ pub async fn check(name: &str, options: &CheckOptions) -> Result<CheckReport, Ba
     let zone = found.as_ref().map(|found| found.zone.clone());
     let mut authorities: BTreeSet<SocketAddr> = options.authorities.iter().copied().collect();
     authorities.extend(found.map(|found| found.servers).unwrap_or_default());
+    let chain = walk.as_ref().map(zones_of).unwrap_or_default();
+    let wishes = Wishes::new(options, chain);
     let (authorities, resolvers) = tokio::join!(
         join_all(
             authorities
                 .iter()
-                .map(|server| ask_authority(*server, &name, zone.clone(), options))
+                .map(|server| ask_authority(*server, &name, zone.clone(), &wishes))
         ),
         join_all(
             resolvers
                 .iter()
-                .map(|server| ask_resolver(*server, &name, options))
+                .map(|server| ask_resolver(server, &name, &wishes))
         ),
     );
     let mut servers: Vec<Asked> = authorities.into_iter().chain(resolvers).collect();
@@ -162,6 +191,51 @@ pub async fn check(name: &str, options: &CheckOptions) -> Result<CheckReport, Ba
         findings: walk.map(|walk| walk.findings).unwrap_or_default(),
         probes: servers.into_iter().flat_map(Asked::into_probes).collect(),
     })
+}
+
+/// The zones on the way, and the servers of each that spoke for it.
+fn zones_of(walk: &Walk) -> Vec<(Name, Vec<SocketAddr>)> {
+    let healthy = |zone: &walk::record::Zone| -> Vec<SocketAddr> {
+        let servers = zone.servers.iter().filter(|server| server.is_healthy());
+        servers.map(|server| server.server).collect()
+    };
+    let zones = walk.zones.iter();
+    zones
+        .filter_map(|zone| Some((parse_name(&zone.zone).ok()?, healthy(zone))))
+        .collect()
+}
+
+/// What every question of a check carries along.
+struct Wishes<'a> {
+    options: &'a CheckOptions,
+    of_resolvers: Option<Arc<Validation>>,
+    of_authorities: Option<Arc<Validation>>,
+}
+
+impl<'a> Wishes<'a> {
+    fn new(options: &'a CheckOptions, chain: Vec<(Name, Vec<SocketAddr>)>) -> Self {
+        let validation = options.validate.as_ref();
+        Wishes {
+            options,
+            of_resolvers: validation.cloned().map(Arc::new),
+            of_authorities: validation.map(|validation| Arc::new(validation.along(chain))),
+        }
+    }
+
+    fn add_to(&self, question: Question) -> Question {
+        let (timeout, validate) = match question.role.is_authority() {
+            true => (self.options.authority_timeout, &self.of_authorities),
+            false => (self.options.resolver_timeout, &self.of_resolvers),
+        };
+        Question {
+            timeout,
+            private_ok: self.options.private_ok,
+            expect: self.options.expect.clone(),
+            validate: validate.clone(),
+            tls: self.options.tls.clone(),
+            ..question
+        }
+    }
 }
 
 /// Only if no authorities are given.
@@ -231,6 +305,10 @@ impl Asked {
         self.replies.into_iter().map(|(question, reply)| CheckProbe {
             role: question.role,
             server: question.server,
+            via: (question.via != Via::Udp).then(|| Resolver {
+                addr: question.server,
+                via: question.via.clone(),
+            }),
             outcome: reply.outcome,
             rcode: reply.details.rcode.map(|rcode| rcode_name(rcode).into_owned()),
             latency_ms: (reply.latency.as_secs_f64() * 1e6).round() / 1e3,
@@ -243,6 +321,10 @@ impl Asked {
             answers: reply.details.answers,
             transport: reply.transport,
             packets_sent: reply.packets_sent,
+            detail: reply.details.detail,
+            dnssec: reply.validated.map(|validated| validated.security),
+            prefix: None,
+            origin: None,
         })
     }
 }
@@ -254,19 +336,19 @@ fn is_gone(outcome: Outcome) -> bool {
     )
 }
 
-async fn ask_authority(server: SocketAddr, name: &Name, zone: Option<Name>, options: &CheckOptions) -> Asked {
-    let base = Question {
-        timeout: options.authority_timeout,
-        ..Question::to_authority(server, name.clone(), RecordType::A)
-    };
+async fn ask_authority(server: SocketAddr, name: &Name, zone: Option<Name>, wishes: &Wishes<'_>) -> Asked {
+    let base = wishes.add_to(Question::to_authority(server, name.clone(), RecordType::A));
     let mut asked = Asked::addresses(base.clone()).await;
     if asked.is_gone() {
         return asked;
     }
     let apex = zone.or_else(|| asked.zone()).unwrap_or_else(|| name.clone());
+    // What is expected of the name are addresses, and they are validated already.
     let mut question = Question {
         name: apex,
         qtype: RecordType::SOA,
+        expect: None,
+        validate: None,
         ..base
     };
     let mut reply = ask(&question).await;
@@ -279,13 +361,7 @@ async fn ask_authority(server: SocketAddr, name: &Name, zone: Option<Name>, opti
     asked
 }
 
-async fn ask_resolver(server: SocketAddr, name: &Name, options: &CheckOptions) -> Asked {
-    let question = Question::to_resolver(server, name.clone(), RecordType::A);
-    let (timeout, private_ok) = (options.resolver_timeout, options.private_ok);
-    Asked::addresses(Question {
-        timeout,
-        private_ok,
-        ..question
-    })
-    .await
+async fn ask_resolver(resolver: &Resolver, name: &Name, wishes: &Wishes<'_>) -> Asked {
+    let question = Question::to_resolver(resolver.clone(), name.clone(), RecordType::A);
+    Asked::addresses(wishes.add_to(question)).await
 }

@@ -3,12 +3,14 @@
 //! | authorities | resolvers | verdict, finding |
 //! |---|---|---|
 //! | all silent | all silent | unknown, vantage offline |
+//! | some bogus (own validation) | any | out if no other is healthy, else degraded; dnssec bogus |
+//! | some not as expected | any | out if no other is healthy, else degraded; answer changed |
 //! | none healthy, given by the user | any | out, authority unreachable or delegation broken |
 //! | none healthy, found by ourselves | all good | degraded: caches answer, or we may not ask out (port 53 closed) |
 //! | none healthy, found by ourselves | otherwise | out |
 //! | healthy, and all deny the record | any | out, record missing |
 //! | some healthy | any | degraded, authority partial |
-//! | all healthy | all bogus, all missing | out |
+//! | all healthy | all bogus, all missing, all not as expected | out |
 //! | all healthy | some fail | degraded, resolver fault |
 //! | all healthy | all good, or none asked | ok |
 //! | any, and the walk finds no way to the name | all good / else | degraded / out, delegation broken, authority unreachable or record missing |
@@ -32,6 +34,8 @@ enum Voice {
     /// The name, or both addresses, do not exist.
     Missing,
     Bogus,
+    /// It breaks what its owner expects.
+    Wrong,
     Servfail,
     /// It answers, but not for this zone.
     NotServing,
@@ -110,7 +114,12 @@ fn voice(server: &Asked) -> Voice {
         Outcome::Nodata | Outcome::Nxdomain => server.role == Role::Authority && reply.details.authoritative,
         _ => false,
     };
-    if server.replies.iter().any(speaks) {
+    // What was asked for by name, validation or an expectation, is not made good by the rest.
+    if any(Outcome::Bogus) && server.role.is_authority() {
+        Voice::Bogus
+    } else if any(Outcome::WrongAnswer) {
+        Voice::Wrong
+    } else if server.replies.iter().any(speaks) {
         Voice::Good
     } else if outcomes().all(|outcome| matches!(outcome, Outcome::Timeout | Outcome::NetUnreachable)) {
         Voice::Silent
@@ -147,6 +156,22 @@ fn decide(authorities: &[Voice], missing: usize, resolvers: &[Voice], given: boo
         return by_resolvers_alone(resolvers);
     }
     let good = count(authorities, Voice::Good);
+    let broken = |finding| {
+        (
+            if good == 0 {
+                Verdict::Out
+            } else {
+                Verdict::Degraded
+            },
+            finding,
+        )
+    };
+    if count(authorities, Voice::Bogus) > 0 {
+        return broken(Finding::DnssecBogus);
+    }
+    if count(authorities, Voice::Wrong) > 0 {
+        return broken(Finding::AnswerChanged);
+    }
     if good == 0 {
         if all(authorities, Voice::Silent) && all(resolvers, Voice::Silent) {
             return (Verdict::Unknown, Finding::VantageOffline);
@@ -166,19 +191,20 @@ fn decide(authorities: &[Voice], missing: usize, resolvers: &[Voice], given: boo
     if all(resolvers, Voice::Bogus) {
         return (Verdict::Out, Finding::DnssecBogus);
     }
+    if all(resolvers, Voice::Wrong) {
+        return (Verdict::Out, Finding::AnswerChanged);
+    }
     if good < authorities.len() {
         return (Verdict::Degraded, Finding::AuthorityPartial);
     }
     if resolvers.iter().any(|voice| *voice != Voice::Good) {
-        let bogus = count(resolvers, Voice::Bogus) > 0;
-        return (
-            Verdict::Degraded,
-            if bogus {
-                Finding::DnssecBogus
-            } else {
-                Finding::ResolverFault
-            },
-        );
+        let any = |wanted| count(resolvers, wanted) > 0;
+        let finding = match (any(Voice::Bogus), any(Voice::Wrong)) {
+            (true, _) => Finding::DnssecBogus,
+            (_, true) => Finding::AnswerChanged,
+            _ => Finding::ResolverFault,
+        };
+        return (Verdict::Degraded, finding);
     }
     (Verdict::Ok, Finding::None)
 }
@@ -192,6 +218,10 @@ fn by_resolvers_alone(resolvers: &[Voice]) -> (Verdict, Finding) {
         (Verdict::Ok, Finding::None)
     } else if all(&[Voice::Bogus]) {
         (Verdict::Out, Finding::DnssecBogus)
+    } else if all(&[Voice::Wrong]) {
+        (Verdict::Out, Finding::AnswerChanged)
+    } else if resolvers.contains(&Voice::Wrong) {
+        (Verdict::Degraded, Finding::AnswerChanged)
     } else if all(&[Voice::Missing]) {
         (Verdict::Out, Finding::RecordMissing)
     } else if all(&[Voice::Servfail, Voice::Bogus, Voice::Missing]) {
@@ -261,6 +291,14 @@ mod tests {
             (&[Good], 0, &[Bogus, Good], true, (V::Degraded, F::DnssecBogus)),
             (&[Good], 0, &[Servfail], true, (V::Degraded, F::ResolverFault)),
             (&[Good], 0, &[Silent, Good], true, (V::Degraded, F::ResolverFault)),
+            (&[Bogus, Bogus], 0, &[Good], true, (V::Out, F::DnssecBogus)),
+            (&[Bogus, Good], 0, &[Good], true, (V::Degraded, F::DnssecBogus)),
+            (&[Wrong, Silent], 0, &[Good], true, (V::Out, F::AnswerChanged)),
+            (&[Wrong, Good], 0, &[Good], true, (V::Degraded, F::AnswerChanged)),
+            (&[Good], 0, &[Wrong, Wrong], true, (V::Out, F::AnswerChanged)),
+            (&[Good], 0, &[Wrong, Good], true, (V::Degraded, F::AnswerChanged)),
+            (&[], 0, &[Wrong], false, (V::Out, F::AnswerChanged)),
+            (&[], 0, &[Wrong, Good], false, (V::Degraded, F::AnswerChanged)),
             (&[], 0, &[Good], false, (V::Ok, F::None)),
             (&[], 0, &[Servfail], false, (V::Out, F::AuthorityUnreachable)),
             (&[], 0, &[NotServing], false, (V::Unknown, F::ResolverFault)),

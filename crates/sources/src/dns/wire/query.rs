@@ -10,6 +10,8 @@ use super::{BadName, HEADER_LEN};
 const MAX_NAME: usize = 255;
 /// Our OPT record: root, type, payload (1232: fits every path unfragmented, DNS flag day 2020), no flags, 4 bytes of options: an empty NSID.
 const OPT: [u8; 15] = [0, 0, 41, 0x04, 0xd0, 0, 0, 0, 0, 0, 4, 0, 3, 0, 0];
+/// The flags in it (RFC 6891 §6.1.4), of which DO is the first.
+const OPT_FLAGS: usize = 7;
 /// Nearly every query is shorter than this (names of up to 48 bytes), and then is where its flight is, in no memory of its own.
 const USUAL: usize = 80;
 
@@ -41,6 +43,8 @@ pub struct Flags {
     pub recurse: bool,
     /// CD: answer even if validation fails (RFC 4035 §3.2.2).
     pub no_validation: bool,
+    /// DO: send signatures along (RFC 3225).
+    pub dnssec_ok: bool,
     /// Random letter case (draft-vixie-dnsext-dns0x20); off once a server was seen not to keep it.
     pub random_case: bool,
 }
@@ -79,6 +83,7 @@ pub fn query(name: &Name, qtype: RecordType, flags: Flags) -> Result<Query0x20, 
     bytes.extend_from_slice(&[high, low, 0, 1]); // IN
     let question_end = bytes.len();
     bytes.extend_from_slice(&OPT);
+    bytes[question_end + OPT_FLAGS] |= u8::from(flags.dnssec_ok) << 7;
     Ok(Query0x20 {
         id,
         qtype,
