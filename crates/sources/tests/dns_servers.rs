@@ -2,13 +2,16 @@
 
 mod dns_lab;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dns_lab::*;
 use hickory_proto::rr::RecordType;
-use netfault_model::{Outcome, Role, Transport};
+use netfault_model::{Finding, Outcome, Role, Transport};
 use netfault_sources::dns::check::{CheckOptions, Verdict, check};
+use netfault_sources::dns::expect::Expectation;
 use netfault_sources::dns::probe::{Question, ask};
+use netfault_sources::dns::resolver::Resolver;
 use tokio::net::UdpSocket;
 
 #[tokio::test]
@@ -214,7 +217,7 @@ async fn the_check_of_a_name() {
     let recursive = unbound(free_port(), first.addr, OPEN).await;
     let options = CheckOptions {
         authorities: vec![first.addr, second.addr],
-        resolvers: vec![recursive.addr],
+        resolvers: vec![recursive.addr.into()],
         authority_timeout: Duration::from_millis(500),
         ..CheckOptions::default()
     };
@@ -236,6 +239,36 @@ async fn the_check_of_a_name() {
             .count(),
         6
     );
+
+    // What the owner expects is asked of everybody; the resolver goes by TCP this time.
+    let tcp: Resolver = format!("tcp://{}", recursive.addr).parse().unwrap();
+    let expecting = |wanted: &str| CheckOptions {
+        resolvers: vec![tcp.clone()],
+        expect: Some(Arc::new(Expectation {
+            all_of: vec![wanted.parse().unwrap()],
+            ..Expectation::default()
+        })),
+        ..options.clone()
+    };
+    let report = check("www.example.com", &expecting("192.0.2.9")).await.unwrap();
+    assert_eq!((report.verdict, report.finding), (Verdict::Ok, Finding::None));
+    let by_tcp = report
+        .probes
+        .iter()
+        .find(|probe| probe.role == Role::Resolver)
+        .unwrap();
+    assert_eq!(
+        (by_tcp.transport, by_tcp.via.as_ref()),
+        (Transport::Tcp, Some(&tcp))
+    );
+    let report = check("www.example.com", &expecting("192.0.2.99")).await.unwrap();
+    assert_eq!(
+        (report.verdict, report.finding),
+        (Verdict::Out, Finding::AnswerChanged)
+    );
+    // The zone itself is not what an address is expected of.
+    let soa = report.probes.iter().find(|probe| probe.qtype == "SOA").unwrap();
+    assert_eq!((soa.outcome, soa.detail.as_deref()), (Outcome::Ok, None));
 
     // A private address is fine where the authority says so itself.
     assert_eq!(

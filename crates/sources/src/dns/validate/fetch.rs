@@ -62,11 +62,6 @@ impl Seen {
         let ((name, qtype), why) = failed.first()?;
         Some(format!("no answer for {qtype} of {}: {why}", plain_name(name)))
     }
-
-    #[cfg(test)]
-    pub fn put(&mut self, name: &Name, qtype: RecordType, message: Message) {
-        self.messages.insert((name.to_lowercase(), qtype), Ok(message));
-    }
 }
 
 #[derive(Clone)]

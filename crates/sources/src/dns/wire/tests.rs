@@ -18,6 +18,7 @@ fn by_hickory(name: &Name, qtype: RecordType, flags: Flags, id: u16) -> Vec<u8> 
     message.add_query(Query::query(name.clone(), qtype));
     let mut edns = Edns::new();
     edns.set_max_payload(1232);
+    edns.set_dnssec_ok(flags.dnssec_ok);
     edns.options_mut()
         .insert(EdnsOption::NSID(NSIDPayload::new(Vec::new()).unwrap()));
     message.set_edns(edns);
@@ -29,10 +30,11 @@ fn a_query_is_what_hickory_would_have_made() {
     let long = format!("{0}.{0}.{0}.{1}", "x".repeat(63), "y".repeat(61));
     for text in ["WWW.Example.com", ".", "_dmarc.a.b", &long, "bücher.example"] {
         let name = parse_name(text).unwrap();
-        for bits in 0..4 {
+        for bits in 0..8 {
             let flags = Flags {
                 recurse: bits & 1 > 0,
                 no_validation: bits & 2 > 0,
+                dnssec_ok: bits & 4 > 0,
                 random_case: false,
             };
             for qtype in [
