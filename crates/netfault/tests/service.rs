@@ -221,7 +221,7 @@ async fn a_name_goes_out_and_comes_back() {
     let text = format!(
         "sources: {{ris_live: {{enabled: false}}}}\nstore: {{embedded: store}}\n\
          watch: {{names: [{{name: www.example.com, authorities: ['{addr}'], resolvers: ['{}'], private_ok: true}}]}}\n\
-         dns: {{interval: 2s, authority_timeout: 300ms, detect: {{ok_hold_s: 2}}}}\n",
+         dns: {{interval: 2s, authority_timeout: 300ms, controls: {{enabled: false}}, detect: {{ok_hold_s: 2}}}}\n",
         resolver.addr
     );
     std::fs::write(&config, text).unwrap();
