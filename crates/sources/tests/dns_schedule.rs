@@ -469,3 +469,36 @@ async fn a_host_that_stood_still_makes_up_for_nothing() {
     let counters = running.stop().await;
     assert!(counters.stood_still >= 1, "{counters:?}");
 }
+
+#[tokio::test]
+async fn an_outage_changes_nothing_in_the_plan() {
+    let mut silent = Vec::new();
+    for _ in 0..4 {
+        silent.push(UdpSocket::bind("127.0.0.1:0").await.unwrap());
+    }
+    let servers: Vec<SocketAddr> = silent.iter().map(|socket| socket.local_addr().unwrap()).collect();
+    let names: Vec<NamePlan> = (0..50)
+        .map(|n| plan_of(&format!("n{n}.example.com"), &servers, &[]))
+        .collect();
+    let plan = Plan {
+        interval: Duration::from_secs(2),
+        refresh: Duration::from_secs(600),
+        // A timeout and a retry end before the next round; a round is 200 packets to begin with.
+        authority_timeout: Duration::from_millis(300),
+        max_in_flight: 150,
+        ..quick(names)
+    };
+    let mut running = start(plan);
+    let (probes, gaps) = running.until(|probes, _| probes.len() >= 1000).await;
+    let counters = running.stop().await;
+    assert!(gaps.iter().all(|gap| gap.lost.is_none()), "{gaps:?}");
+    assert_eq!(counters.skipped, 0, "{counters:?}");
+    let mut asked: BTreeMap<(String, SocketAddr), u32> = BTreeMap::new();
+    for probe in &probes {
+        assert_eq!((probe.outcome, probe.packets_sent), (Outcome::Timeout, 2));
+        *asked.entry((probe.name.clone(), probe.server)).or_default() += 1;
+    }
+    // Five rounds of 200; each server of each name in each of them, and in no other.
+    assert_eq!(asked.len(), 200);
+    assert!(asked.values().all(|rounds| (4..=6).contains(rounds)), "{asked:?}");
+}

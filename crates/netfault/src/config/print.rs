@@ -1,6 +1,5 @@
 //! [`Config`] → raw, with every default written out, so that a printed configuration reads back equal.
 
-use std::net::SocketAddr;
 use std::path::Path;
 
 use serde_saphyr::{Location, Spanned};
@@ -44,7 +43,7 @@ fn path(path: &Path) -> String {
     escape(&path.display().to_string())
 }
 
-fn servers(servers: &[SocketAddr]) -> Option<Vec<Text>> {
+fn servers<T: ToString>(servers: &[T]) -> Option<Vec<Text>> {
     Some(servers.iter().map(|server| text(server.to_string())).collect())
 }
 
@@ -54,6 +53,7 @@ fn watch(config: &Config) -> RawWatch {
             name: name.name.clone(),
             authorities: servers(&name.authorities),
             resolvers: servers(&name.resolvers),
+            expect: super::dns::answers::to_raw(&name.expect),
             private_ok: Some(name.private_ok),
         })
     };

@@ -75,7 +75,26 @@ pub(super) struct RawName {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolvers: Option<Vec<Text>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect: Option<Spanned<RawExpect>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub private_ok: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawExpect {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub any_of: Option<Vec<Text>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub all_of: Option<Vec<Text>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub within: Option<Vec<Text>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Vec<Text>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_count: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_bogon: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -298,6 +317,7 @@ impl<'de> Deserialize<'de> for RawName {
                     name: word.to_owned(),
                     authorities: None,
                     resolvers: None,
+                    expect: None,
                     private_ok: None,
                 })
             }

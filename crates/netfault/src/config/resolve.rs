@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use netfault_model::Watch;
+use netfault_sources::dns::resolver::Resolver;
 use serde_saphyr::Location;
 
 use super::dns;
@@ -126,7 +127,7 @@ pub(super) fn resolve(raw: RawConfig, path: &Path, env: Env<'_>) -> Result<Confi
     )?;
     let data_dir = context.folder_or(raw.data_dir.as_ref(), context.base.join(".netfault"))?;
     let resolvers = raw.dns.as_ref().and_then(|dns| dns.resolvers.as_ref());
-    let resolvers = context.list(resolvers, dns_server)?;
+    let resolvers = dns::answers::resolvers(&context, resolvers)?;
     let (watch, names) = watch(&context, raw.watch.unwrap_or_default(), &resolvers)?;
     let raw_sources = raw.sources.unwrap_or_default();
     let detect = match raw.detect {
@@ -174,11 +175,7 @@ pub(super) fn dns_server(text: &str) -> std::result::Result<SocketAddr, String> 
     values::server(text, 53)
 }
 
-fn watch(
-    context: &Context,
-    raw: RawWatch,
-    resolvers: &[SocketAddr],
-) -> Result<(Watch, Vec<(Location, Name)>)> {
+fn watch(context: &Context, raw: RawWatch, resolvers: &[Resolver]) -> Result<(Watch, Vec<(Location, Name)>)> {
     let mut watch = Watch {
         all: raw.all.unwrap_or(false),
         ..Watch::default()
@@ -216,15 +213,18 @@ fn watch(
         }
         names.push((place, name));
     }
+    dns::answers::settle(context, &names, resolvers)?;
+    watch.expected_origins = dns::answers::origins(&names);
     Ok((watch, names))
 }
 
-fn name(context: &Context, place: Location, raw: RawName, resolvers: &[SocketAddr]) -> Result<Name> {
+fn name(context: &Context, place: Location, raw: RawName, resolvers: &[Resolver]) -> Result<Name> {
     let typed = Text::new(raw.name, place, place);
     let name = Name {
         name: context.read(&typed, values::name)?,
         authorities: context.list(raw.authorities.as_ref(), dns_server)?,
-        resolvers: context.list(raw.resolvers.as_ref(), dns_server)?,
+        resolvers: dns::answers::resolvers(context, raw.resolvers.as_ref())?,
+        expect: dns::answers::expect(context, raw.expect)?,
         private_ok: raw.private_ok.unwrap_or(false),
     };
     if name.authorities.is_empty() && name.resolvers.is_empty() && resolvers.is_empty() {

@@ -1,14 +1,16 @@
 //! What a configuration means: resolved, every default filled in, valid by construction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use netfault_engine::Settings;
 use netfault_engine::dns::DnsSettings;
-use netfault_model::{Collector, Watch};
+use netfault_model::{Asn, Collector, Watch};
 use netfault_sources::archive::Source;
+use netfault_sources::dns::expect::Expectation;
+use netfault_sources::dns::resolver::Resolver;
 use netfault_sources::dns::walk::Hints;
 use serde::{Deserialize, Serialize};
 
@@ -48,9 +50,19 @@ pub struct Name {
     /// Its authoritative servers; empty: those of its delegation.
     pub authorities: Vec<SocketAddr>,
     /// Empty: those of [`Dns`].
-    pub resolvers: Vec<SocketAddr>,
+    pub resolvers: Vec<Resolver>,
+    pub expect: Expect,
     /// It is meant to have private addresses; else they are `bogon`.
     pub private_ok: bool,
+}
+
+/// What resolvers must say of a name. The default expects nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Expect {
+    /// Judged by who asks.
+    pub answers: Expectation,
+    /// Origins that its addresses must have: judged by the engine, which knows the routes.
+    pub origins: BTreeSet<Asn>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -91,7 +103,7 @@ pub enum Lateness {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dns {
-    pub resolvers: Vec<SocketAddr>,
+    pub resolvers: Vec<Resolver>,
     /// From one round of questions to the next.
     pub interval: Duration,
     pub authority_timeout: Duration,
@@ -200,7 +212,7 @@ pub enum To {
 
 impl Config {
     /// Whom to ask about `name`.
-    pub fn resolvers_of<'a>(&'a self, name: &'a Name) -> &'a [SocketAddr] {
+    pub fn resolvers_of<'a>(&'a self, name: &'a Name) -> &'a [Resolver] {
         if name.resolvers.is_empty() {
             &self.dns.resolvers
         } else {

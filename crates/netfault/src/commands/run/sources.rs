@@ -6,7 +6,6 @@ use std::time::Duration;
 use netfault_model::{Gap, GapSource, Input, Time};
 use netfault_sources::archive::Archive;
 use netfault_sources::archive::heal::{self, Hole};
-use netfault_sources::dns::resolver::Resolver;
 use netfault_sources::dns::schedule;
 use netfault_sources::ris_live::{self, ClientConfig, Subscription, system_clock};
 use tokio::sync::{mpsc, watch};
@@ -147,12 +146,10 @@ fn dns_plan(config: &Config) -> Result<schedule::Plan> {
         Ok(schedule::NamePlan {
             name: dns_name(&name.name)?,
             authorities: name.authorities.iter().copied().collect(),
-            resolvers: config
-                .resolvers_of(name)
-                .iter()
-                .map(|addr| Resolver::udp(*addr))
-                .collect(),
-            expect: None,
+            resolvers: config.resolvers_of(name).to_vec(),
+            expect: Some(&name.expect.answers)
+                .filter(|expect| !expect.is_empty())
+                .map(|expect| Arc::new(expect.clone())),
             private_ok: name.private_ok,
         })
     });

@@ -1,16 +1,20 @@
 //! The `dns` section: how often servers are asked, and whether that can work at all.
 //!
+//! * [`answers`] what a name is expected to answer, and who is asked for it
 //! * [`controls`] whom this vantage asks to learn about itself
 //! * [`plan`] whether the plan fits the servers' limits, and what it is in words
 
+pub(super) mod answers;
 pub(super) mod controls;
 mod plan;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use netfault_engine::dns::DnsSettings;
+use netfault_sources::dns::resolver::Resolver;
 use netfault_sources::dns::walk::Hints;
 use serde_saphyr::{Location, Spanned};
 
@@ -42,7 +46,7 @@ const STALE_ROUNDS: u64 = 6;
 pub(super) fn resolve(
     context: &Context,
     raw: RawDns,
-    resolvers: Vec<SocketAddr>,
+    resolvers: Vec<Resolver>,
     watched: &BTreeSet<String>,
 ) -> Result<Dns> {
     let interval = context.read_or(raw.interval.as_ref(), INTERVAL, |text| {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
+use netfault_sources::dns::resolver::Resolver;
 use serde_saphyr::Location;
 
 use super::super::resolve::{Context, Result};
@@ -47,12 +48,12 @@ pub(in crate::config) fn check(context: &Context, names: &[(Location, Name)], dn
 
 fn servers<'a>(name: &'a Name, dns: &'a Dns) -> impl Iterator<Item = (bool, SocketAddr)> + 'a {
     let authorities: BTreeSet<SocketAddr> = name.authorities.iter().copied().collect();
-    let resolvers: BTreeSet<SocketAddr> = resolvers(name, dns).iter().copied().collect();
+    let resolvers: BTreeSet<SocketAddr> = resolvers(name, dns).iter().map(|it| it.addr).collect();
     let authorities = authorities.into_iter().map(|server| (true, server));
     authorities.chain(resolvers.into_iter().map(|server| (false, server)))
 }
 
-fn resolvers<'a>(name: &'a Name, dns: &'a Dns) -> &'a [SocketAddr] {
+fn resolvers<'a>(name: &'a Name, dns: &'a Dns) -> &'a [Resolver] {
     match name.resolvers.is_empty() {
         true => &dns.resolvers,
         false => &name.resolvers,
