@@ -128,7 +128,7 @@ impl Server {
         let stopping = stop.clone();
         loop {
             tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = told(&mut stop) => break,
                 Some(_) = connections.join_next() => {}
                 _ = look.tick() => self.state.tell_silent(),
                 accepted = self.listener.accept() => match accepted {
@@ -215,9 +215,14 @@ where
     tokio::select! {
         done = connection.as_mut() => return ended(done),
         () = activity.stalls(state.limits.stall) => return tracing::debug!("an answer is not read"),
-        _ = stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
+        () = told(&mut stop) => connection.as_mut().graceful_shutdown(),
     }
     ended(connection.await);
+}
+
+/// Comes back at the end of the service.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await; // its sender has gone: the same
 }
 
 fn ended(done: hyper::Result<()>) {

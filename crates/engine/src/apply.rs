@@ -1,7 +1,7 @@
 //! Brings one input into the peers and the table. Nothing is decided here; rows that changed are touched.
 
 use netfault_model::{
-    Announcement, Arrival, Family, Gap, Input, Nlri, Output, Peer, RibRoute, SessionState, State, Time,
+    Announcement, Family, Gap, Input, Nlri, Output, Peer, RibRoute, SessionState, State, Time,
     Update,
 };
 
@@ -25,7 +25,6 @@ impl Engine {
                 }
             }
             Input::Gap(gap) => self.apply_gap(*gap),
-            Input::Probe(probe) if probe.arrival != Arrival::InTime => self.stats.quarantined += 1,
             Input::Probe(mut probe) => {
                 self.judge_origin_of_answers(&mut probe);
                 self.names.probe(self.now, &probe, &mut self.named);
@@ -33,7 +32,6 @@ impl Engine {
                     .extend(self.named.drain(..).map(|it| Output::Transition(Box::new(it))));
             }
             Input::Delegation(delegation) => self.take_delegation(*delegation),
-            Input::Hint(hint) if hint.arrival != Arrival::InTime => self.stats.quarantined += 1,
             Input::Hint(hint) => self.hints.take(&self.settings, *hint, self.now),
             Input::Tick(_) => {}
         }

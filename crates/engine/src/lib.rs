@@ -144,9 +144,8 @@ impl Engine {
     /// Takes one input, and appends to `out` what is settled by it, ordered by (at, kind, subject).
     pub fn push(&mut self, input: Input, out: &mut Vec<Output>) {
         self.stats.inputs += 1;
-        if let Input::Update(update) = &input
-            && update.arrival != Arrival::InTime
-        {
+        // Before its time is looked at: a wrong clock elsewhere must not move ours.
+        if arrival(&input) != Arrival::InTime {
             self.stats.quarantined += 1;
             return;
         }
@@ -290,5 +289,15 @@ impl Engine {
     fn publish(&mut self, out: &mut Vec<Output>) {
         self.sort_pending();
         out.append(&mut self.pending);
+    }
+}
+
+/// The source's verdict on the time stamp.
+fn arrival(input: &Input) -> Arrival {
+    match input {
+        Input::Update(update) => update.arrival,
+        Input::Probe(probe) => probe.arrival,
+        Input::Hint(hint) => hint.arrival,
+        _ => Arrival::InTime,
     }
 }

@@ -40,6 +40,8 @@ pub struct Cli {
 pub enum Command {
     /// Run the collector service.
     Run(RunArgs),
+    /// Probe DNS from here and report to a collector elsewhere: one more vantage.
+    Agent(RunArgs),
     /// Play MRT files, a journal or a past day of an archive through the same pipeline, and print what it says.
     Replay(ReplayArgs),
     /// Play MRT files and hold what is said against the truth: what was missed, what was cried for nothing, how late.

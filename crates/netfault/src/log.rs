@@ -18,6 +18,7 @@ pub fn start(quiet: bool, verbose: u8) {
         "netfault_sources",
         "netfault_store",
         "netfault_alerts",
+        "netfault_api",
         "netfault_engine",
     ];
     let directives: Vec<String> = ours.iter().map(|name| format!("{name}={level}")).collect();

@@ -1,5 +1,6 @@
 //! One file per command: what was asked for in, an exit code out.
 
+mod agent;
 mod alert;
 mod archives;
 mod conf;
@@ -24,6 +25,7 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode> {
     let format = cli.format;
     match cli.command {
         Command::Run(args) => run::run(&args, format),
+        Command::Agent(args) => agent::agent(&args),
         Command::Replay(args) => replay::replay(args, format),
         Command::Evaluate(args) => evaluate::evaluate(args, format),
         Command::Incidents(command) => runtime()?.block_on(incidents::incidents(command, format)),

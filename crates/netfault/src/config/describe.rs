@@ -4,6 +4,9 @@ use super::types::*;
 use super::values::{show_duration, show_size};
 
 pub(super) fn describe(config: &Config) -> Vec<String> {
+    if let Some(agent) = &config.agent {
+        return vec![super::agent::describe(agent), dns(config)];
+    }
     let mut lines = vec![watch(config), ris_live(config)];
     if !config.seed.is_empty() {
         lines.push(format!(
@@ -24,6 +27,7 @@ pub(super) fn describe(config: &Config) -> Vec<String> {
         None => "journal: none; what was received cannot be replayed".to_owned(),
     });
     lines.push(alerts(config));
+    lines.extend(config.listen.as_ref().map(super::listen::describe));
     lines
 }
 

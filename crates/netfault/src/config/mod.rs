@@ -4,6 +4,7 @@
 //! * [`resolve`] raw → [`Config`]: defaults, `${ENV}`, secrets, and every check that needs no network
 //! * [`dns`] the `dns` section: intervals, and whether the plan fits the servers' limits
 //! * [`archive`] the `sources.archive` section
+//! * [`listen`] the collector's door and who may report; [`agent`] the file of a vantage elsewhere
 //! * [`values`] durations, sizes, addresses, names, URLs
 //! * [`types`] what it means
 //! * [`print`] [`Config`] → raw, so that a printed configuration reads back equal
@@ -12,11 +13,13 @@
 //!
 //! Nothing here opens a socket. The only files read are the configuration itself and the `*_file` secrets.
 
+mod agent;
 mod archive;
 mod countries;
 mod describe;
 mod dns;
 mod error;
+mod listen;
 mod print;
 mod raw;
 mod resolve;
@@ -33,7 +36,9 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
+pub use agent::Agent;
 pub use error::ConfigError;
+pub use listen::{Caller, Listen};
 pub use secrets::SecretRef;
 pub use types::*;
 

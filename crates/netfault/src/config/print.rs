@@ -10,6 +10,17 @@ use super::types::*;
 use super::values::{show_duration, show_size};
 
 pub(super) fn to_raw(config: &Config) -> RawConfig {
+    if let Some(agent) = &config.agent {
+        return RawConfig {
+            data_dir: some(path(&config.data_dir)),
+            checkpoint_every: some(show_duration(config.checkpoint_every)),
+            watch: Some(watch(config)),
+            dns: Some(dns(&config.dns)),
+            agent: Some(spanned(super::agent::to_raw(agent))),
+            ..RawConfig::default()
+        };
+    }
+    let (listen, agents) = config.listen.as_ref().map(super::listen::to_raw).unzip();
     RawConfig {
         data_dir: some(path(&config.data_dir)),
         checkpoint_every: some(show_duration(config.checkpoint_every)),
@@ -28,6 +39,9 @@ pub(super) fn to_raw(config: &Config) -> RawConfig {
         store: config.store.as_ref().map(|config| spanned(store(config))),
         journal: Some(journal(config.journal.as_ref())),
         alerts: Some(alerts(&config.alerts)),
+        listen: listen.map(spanned),
+        agents,
+        agent: None,
     }
 }
 
@@ -143,7 +157,7 @@ fn store(store: &Store) -> RawStore {
 }
 
 /// For a key and its `*_file` twin.
-fn secret(secret: Option<&SecretRef>) -> (Option<Text>, Option<Text>) {
+pub(super) fn secret(secret: Option<&SecretRef>) -> (Option<Text>, Option<Text>) {
     match secret {
         None => (None, None),
         Some(secret) => match &secret.from {

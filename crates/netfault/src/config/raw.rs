@@ -13,6 +13,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_saphyr::{Location, Spanned};
 
 use super::ConfigError;
+use super::agent::RawAgent;
+use super::listen::{RawCaller, RawListen};
 
 /// A scalar as it was typed (a number too), with its place.
 pub(super) type Text = Spanned<String>;
@@ -49,6 +51,12 @@ pub(super) struct RawConfig {
     pub journal: Option<RawJournal>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alerts: Option<RawAlerts>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<Spanned<RawListen>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agents: Option<Vec<RawCaller>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<Spanned<RawAgent>>,
 }
 
 /// `all`, or a map. The derived form is that of the map; the implementations below add the word.

@@ -91,7 +91,7 @@ impl Context<'_> {
     }
 
     /// `key` or `key_file`, but not both.
-    fn secret(&self, typed: Option<&Text>, file: Option<&Text>) -> Result<Option<SecretRef>> {
+    pub(super) fn secret(&self, typed: Option<&Text>, file: Option<&Text>) -> Result<Option<SecretRef>> {
         match (typed, file) {
             (Some(_), Some(file)) => self.wrong(
                 file.referenced,
@@ -120,6 +120,7 @@ pub(super) fn resolve(raw: RawConfig, path: &Path, env: Env<'_>) -> Result<Confi
         base: base(path),
         env,
     };
+    super::agent::check(&context, &raw)?;
     let checkpoint_every = context.read_or(
         raw.checkpoint_every.as_ref(),
         crate::checkpoint::EVERY,
@@ -138,14 +139,18 @@ pub(super) fn resolve(raw: RawConfig, path: &Path, env: Env<'_>) -> Result<Confi
         None => Default::default(),
     };
     let countries = super::countries::resolve(&context, raw.countries.as_ref())?;
-    let dns = dns::resolve(&context, raw.dns.unwrap_or_default(), resolvers, &watch.names)?;
+    let vantage = raw.dns.as_ref().and_then(|dns| dns.vantage.clone());
+    let mut dns = dns::resolve(&context, raw.dns.unwrap_or_default(), resolvers, &watch.names)?;
+    let agent = super::agent::resolve(&context, raw.agent, &data_dir)?;
+    if let Some(agent) = &agent {
+        super::agent::name_vantage(&context, agent, vantage.as_ref(), &mut dns)?;
+    }
     dns::check_plan(&context, &names, &dns)?;
     Ok(Config {
         names: names.into_iter().map(|(_, name)| name).collect(),
         ris_live: ris_live(&context, raw_sources.ris_live.unwrap_or_default(), &watch)?,
         seed: seed(&context, raw_sources.mrt.unwrap_or_default())?,
         archive: super::archive::resolve(&context, raw_sources.archive, &data_dir)?,
-        dns,
         detect,
         store: raw
             .store
@@ -154,6 +159,9 @@ pub(super) fn resolve(raw: RawConfig, path: &Path, env: Env<'_>) -> Result<Confi
             .flatten(),
         journal: journal(&context, raw.journal.unwrap_or_default(), &data_dir)?,
         alerts: alerts(&context, raw.alerts.unwrap_or_default(), &data_dir)?,
+        listen: super::listen::resolve(&context, raw.listen, raw.agents, &dns.vantage)?,
+        agent,
+        dns,
         watch,
         countries,
         data_dir,

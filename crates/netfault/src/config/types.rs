@@ -40,6 +40,10 @@ pub struct Config {
     /// `None`: inputs are not journalled.
     pub journal: Option<Journal>,
     pub alerts: Alerts,
+    /// `None`: nobody can reach the collector.
+    pub listen: Option<super::Listen>,
+    /// The file is of an agent: of the rest only `watch.names` and `dns` count.
+    pub agent: Option<super::Agent>,
 }
 
 /// A watched name.

@@ -3,22 +3,27 @@
 //! ```text
 //! ris_live ──┐                                    ┌─► journal
 //! dns ───────┼─► inputs (bounded channel) ─► pipeline thread ─► writer (own threads, spool)
-//! clock ─────┘                                    ├─► standard output
-//!                                                 └─► alerts (own tasks, outbox)
+//! clock ─────┤                                    ├─► standard output
+//! the door ──┘ ─► deliveries, answered when safe  └─► alerts (own tasks, outbox)
 //! ```
 //! * [`work`] the pipeline thread, which owns the engine; [`restore`] what an earlier run left
+//! * [`agents`] the door for vantages elsewhere, and what they sent; [`ledger`] so that it is taken once
 //! * [`seeding`] the table of an archive; [`healing`] holes that it fills
 //! * [`sources`] the tasks that send; [`output`] a standard output that may fail
 //!
 //! Sources start once the pipeline has its table back. Shutdown closes the channel: sources stop first, what
 //! they sent is still worked through, then the sinks are closed, each with a deadline.
 
+mod agents;
 mod healing;
+mod ledger;
 mod output;
 mod restore;
 mod seeding;
 mod sources;
 mod work;
+
+pub(super) use sources::dns_plan;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -49,6 +54,10 @@ const CLOSE: Duration = Duration::from_secs(10);
 
 pub fn run(args: &RunArgs, format: Format) -> Result<ExitCode> {
     let mut config = load(&args.config)?;
+    if let Some(agent) = &config.agent {
+        let message = format_args!("this is the configuration of the agent '{}': run it with netfault agent", agent.name);
+        return Err(Failure::config(message));
+    }
     if config_file(&args.config).is_none() {
         go_without_engine(&mut config);
     }
@@ -105,15 +114,18 @@ async fn serve_with(
         _ => None,
     };
     let (healer, healing) = sources::healer(config, archive.as_ref());
+    let journal = open_journal(config)?;
+    let (inputs, queue) = mpsc::channel(QUEUE);
+    let (door, agents) = agents::open(config, &inputs, journal.as_ref()).await?;
     let worker = work::Worker {
-        journal: open_journal(config)?,
+        journal,
         pipeline: Pipeline::new(config, sinks),
         keeper: Keeper::new(&config.data_dir, config.checkpoint_every),
         healer,
+        agents,
         synced: Instant::now(),
     };
     let (stop, stopping) = watch::channel(false);
-    let (inputs, queue) = mpsc::channel(QUEUE);
     let (ready, restored) = oneshot::channel();
     let tasks = work::Tasks {
         queue,
@@ -132,6 +144,9 @@ async fn serve_with(
             sources = sources::start(config, last, inputs, &stopping)?;
             if let Some(healing) = healing {
                 sources.spawn(healing.run(stopping.clone()));
+            }
+            if let Some(door) = door {
+                sources.spawn(door.run(stopping.clone()));
             }
         }
         std::future::pending().await
@@ -207,7 +222,7 @@ async fn migrate(store: Option<&OpenStore>) -> Result<()> {
     std::future::pending().await
 }
 
-async fn wait_for_end(stop_after: Option<Duration>) -> Result<()> {
+pub(super) async fn wait_for_end(stop_after: Option<Duration>) -> Result<()> {
     let unavailable = |error| Failure::unavailable(format_args!("signals cannot be received: {error}"));
     let kind = tokio::signal::unix::SignalKind::terminate();
     let mut terminate = tokio::signal::unix::signal(kind).map_err(unavailable)?;

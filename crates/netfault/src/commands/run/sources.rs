@@ -140,7 +140,7 @@ fn ris_live_client(config: &Config, section: &RisLive) -> ClientConfig {
     client
 }
 
-fn dns_plan(config: &Config) -> Result<schedule::Plan> {
+pub fn dns_plan(config: &Config) -> Result<schedule::Plan> {
     let dns = &config.dns;
     let names = config.names.iter().map(|name| {
         Ok(schedule::NamePlan {

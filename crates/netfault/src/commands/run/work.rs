@@ -7,6 +7,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use netfault_api::Delivery;
 use netfault_model::{Input, Time};
 use netfault_sources::archive::Archive;
 use netfault_sources::{journal, mrt};
@@ -14,6 +15,7 @@ use netfault_store::Writer;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::agents::Agents;
 use super::restore;
 use crate::checkpoint::Keeper;
 use crate::config::Config;
@@ -34,6 +36,7 @@ pub struct Worker<W: Write> {
     pub keeper: Keeper,
     /// `None` without an archive.
     pub healer: Option<Healer>,
+    pub agents: Agents,
     pub synced: Instant,
 }
 
@@ -46,6 +49,21 @@ pub struct Tasks {
     pub runtime: Handle,
     /// What the table is seeded from, besides the files of the configuration.
     pub archive: Option<Arc<Archive>>,
+}
+
+enum Next {
+    Batch(Vec<Input>),
+    Delivery(Delivery),
+    Quiet,
+    End,
+}
+
+async fn next(queue: &mut mpsc::Receiver<Vec<Input>>, agents: &mut Agents) -> Next {
+    tokio::select! {
+        batch = queue.recv() => batch.map_or(Next::End, Next::Batch),
+        Some(delivery) = agents.next() => Next::Delivery(delivery),
+        () = tokio::time::sleep(SYNC) => Next::Quiet,
+    }
 }
 
 impl<W: Write> Worker<W> {
@@ -69,11 +87,11 @@ impl<W: Write> Worker<W> {
         self.offset();
         let _ = ready.send(restored.max(seeded)); // nobody waits for it any more: the queue will be closed
         loop {
-            let received = runtime.block_on(async { tokio::time::timeout(SYNC, queue.recv()).await });
-            match received {
-                Ok(Some(batch)) => self.take(batch)?,
-                Ok(None) => break,
-                Err(_) => {} // quiet: what is pending is synced all the same
+            match runtime.block_on(next(&mut queue, &mut self.agents)) {
+                Next::Batch(batch) => self.take(batch)?,
+                Next::Delivery(delivery) => self.take_deliveries(delivery)?,
+                Next::End => break,
+                Next::Quiet => {} // what is pending is synced all the same
             }
             if self.synced.elapsed() >= SYNC {
                 self.sync();
@@ -131,7 +149,7 @@ impl<W: Write> Worker<W> {
         self.pipeline.close().map(|(_, writer)| writer)
     }
 
-    fn take(&mut self, batch: Vec<Input>) -> Result<()> {
+    pub(super) fn take(&mut self, batch: Vec<Input>) -> Result<()> {
         self.look_for_holes(&batch);
         self.keep(&batch);
         self.pipeline.push(batch);
