@@ -17,7 +17,7 @@ struct Last {
 pub(crate) struct Heard(Mutex<BTreeMap<Arc<str>, Last>>);
 
 impl Heard {
-    /// Who was never heard is silent since `start`.
+    /// Who was never heard is silent since `start`, or since the last [`begin`](Self::begin).
     pub fn new<'a>(agents: impl Iterator<Item = &'a Arc<str>>, start: Time) -> Self {
         let last = |agent: &Arc<str>| {
             let last = Last {
@@ -27,6 +27,12 @@ impl Heard {
             (agent.clone(), last)
         };
         Heard(Mutex::new(agents.map(last).collect()))
+    }
+
+    /// The door is opened only now.
+    pub fn begin(&self, now: Time) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.values_mut().for_each(|last| last.at = now);
     }
 
     pub fn note(&self, agent: &str, now: Time) {

@@ -29,6 +29,7 @@ pub mod callers;
 pub mod client;
 mod endpoints;
 mod heard;
+mod names;
 pub mod route;
 pub mod server;
 pub mod sign;

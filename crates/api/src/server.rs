@@ -27,6 +27,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::callers::Callers;
 use crate::heard::Heard;
+use crate::names::Names;
 use crate::{Clock, Doors, route};
 
 /// How often silent agents are looked for.
@@ -74,6 +75,7 @@ pub(crate) struct State {
     pub clock: Clock,
     pub limits: Limits,
     pub heard: Heard,
+    pub names: Names,
     /// Connections that were one too many.
     turned_away: AtomicU64,
 }
@@ -107,6 +109,7 @@ impl Server {
                 clock,
                 limits,
                 heard,
+                names: Names::default(),
                 turned_away: AtomicU64::new(0),
             }),
         })
@@ -126,6 +129,7 @@ impl Server {
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let stopping = stop.clone();
+        self.state.heard.begin((self.state.clock)());
         loop {
             tokio::select! {
                 () = told(&mut stop) => break,

@@ -1,8 +1,7 @@
 //! Brings one input into the peers and the table. Nothing is decided here; rows that changed are touched.
 
 use netfault_model::{
-    Announcement, Family, Gap, Input, Nlri, Output, Peer, RibRoute, SessionState, State, Time,
-    Update,
+    Announcement, Family, Gap, Input, Nlri, Output, Peer, RibRoute, SessionState, State, Time, Update,
 };
 
 use crate::Engine;

@@ -279,3 +279,25 @@ fn the_servers_are_out_of_reach_and_nobody_says_that_the_name_does_not_exist() {
             .any(|output| matches!(output, Output::Notable(it) if it.watched))
     );
 }
+
+/// An agent's wrong clock, or its spool of yesterday: such probes are stored, decide nothing, and do not move engine time.
+#[test]
+fn probes_that_came_late_or_early_change_nothing() {
+    use netfault_model::Arrival::{Early, Late};
+    let mut engine = Engine::new(Settings::default(), DnsSettings::default(), Watch::default());
+    let mut out = Vec::new();
+    for probe in stream() {
+        for (arrival, hours) in [(Late, -2), (Early, 24)] {
+            let astray = Probe {
+                at: probe.at.plus_micros(hours * 3_600_000_000),
+                outcome: Outcome::Timeout,
+                arrival,
+                ..probe.clone()
+            };
+            engine.push(Input::Probe(Box::new(astray)), &mut out);
+        }
+        engine.push(Input::Probe(Box::new(probe)), &mut out);
+    }
+    engine.finish(None, &mut out);
+    assert_eq!(out, outputs());
+}

@@ -55,6 +55,10 @@ fn delivery(call: &Call, agent: &Arc<str>) -> Result<(Delivery, oneshot::Receive
     };
     let items = batch::unpack(&call.body).map_err(malformed)?;
     let inputs = batch::inputs(items, agent, call.now).map_err(malformed)?;
+    if !call.state.names.admit(agent, &inputs) {
+        let sentence = "this agent has reported about more names than one agent may";
+        return Err(Answer::error(StatusCode::FORBIDDEN, sentence));
+    }
     let (taken, answer) = oneshot::channel();
     let delivery = Delivery {
         agent: agent.clone(),

@@ -76,8 +76,9 @@ pub(super) fn check(context: &Context, raw: &RawConfig) -> Result<()> {
         ("agents", raw.agents.is_some()),
     ];
     if let Some((section, _)) = sections.iter().find(|(_, there)| *there) {
-        let message =
-            format!("with 'agent' this file is of an agent, and '{section}' belongs into that of its collector");
+        let message = format!(
+            "with 'agent' this file is of an agent, and '{section}' belongs into that of its collector"
+        );
         return context.wrong(place, message);
     }
     let watch = raw.watch.as_ref();
@@ -87,7 +88,10 @@ pub(super) fn check(context: &Context, raw: &RawConfig) -> Result<()> {
             || watch.origins.as_ref().is_some_and(|list| !list.is_empty())
     });
     if routes {
-        return context.wrong(place, "an agent asks DNS servers and sees no routes: it watches names only");
+        return context.wrong(
+            place,
+            "an agent asks DNS servers and sees no routes: it watches names only",
+        );
     }
     let names = watch.and_then(|watch| watch.names.as_ref());
     if names.is_none_or(Vec::is_empty) {
@@ -128,7 +132,12 @@ pub(super) fn resolve(
 }
 
 /// An agent is its vantage.
-pub(super) fn name_vantage(context: &Context, agent: &Agent, typed: Option<&Text>, dns: &mut Dns) -> Result<()> {
+pub(super) fn name_vantage(
+    context: &Context,
+    agent: &Agent,
+    typed: Option<&Text>,
+    dns: &mut Dns,
+) -> Result<()> {
     if let Some(typed) = typed.filter(|_| dns.vantage != agent.name) {
         let message = format!(
             "an agent's vantage is its name ('{}'): leave dns.vantage out",

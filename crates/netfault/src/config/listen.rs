@@ -134,7 +134,8 @@ fn callers(context: &Context, raw: Option<Vec<RawCaller>>, own: Option<&str>) ->
         let place = raw.name.referenced;
         let name = context.read(&raw.name, name)?;
         if own == Some(name.as_str()) {
-            let message = format!("'{name}' is this collector's own dns.vantage: an agent needs another name");
+            let message =
+                format!("'{name}' is this collector's own dns.vantage: an agent needs another name");
             return context.wrong(place, message);
         }
         if callers.iter().any(|other| other.name == name) {
@@ -142,8 +143,9 @@ fn callers(context: &Context, raw: Option<Vec<RawCaller>>, own: Option<&str>) ->
         }
         let token = token(context, place, raw.token.as_ref(), raw.token_file.as_ref())?;
         if let Some(other) = tokens.insert(token.reveal().to_owned(), name.clone()) {
-            let message =
-                format!("'{name}' has the token of '{other}': each needs its own, or it could speak for the other");
+            let message = format!(
+                "'{name}' has the token of '{other}': each needs its own, or it could speak for the other"
+            );
             return context.wrong(place, message);
         }
         callers.push(Caller { name, token });
@@ -159,10 +161,14 @@ pub(super) fn token(
 ) -> Result<SecretRef> {
     let stands = typed.or(file).map_or(place, |text| text.referenced);
     match context.secret(typed, file)? {
-        None => context.wrong(place, "a token or token_file is missing here (openssl rand -hex 32 makes one)"),
+        None => context.wrong(
+            place,
+            "a token or token_file is missing here (openssl rand -hex 32 makes one)",
+        ),
         Some(token) if token.reveal().len() < MIN_TOKEN => {
-            let message =
-                format!("the token is too short: give at least {MIN_TOKEN} characters (openssl rand -hex 32)");
+            let message = format!(
+                "the token is too short: give at least {MIN_TOKEN} characters (openssl rand -hex 32)"
+            );
             context.wrong(stands, message)
         }
         Some(token) => Ok(token),
@@ -172,7 +178,9 @@ pub(super) fn token(
 /// It is a vantage, and stands in headers, tables and file names.
 pub(super) fn name(text: &str) -> std::result::Result<String, String> {
     let fits = (1..=64).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     if fits {
         Ok(text.to_owned())
     } else {
@@ -186,13 +194,19 @@ pub(super) fn collector(text: &str) -> std::result::Result<String, String> {
     let url = url.trim_end_matches('/').to_owned();
     let host = url.split_once("://").map_or("", |(_, host)| host);
     if host.contains(['/', '?', '#']) {
-        return Err(format!("'{text}' has a path: give the collector's https://HOST:PORT only"));
+        return Err(format!(
+            "'{text}' has a path: give the collector's https://HOST:PORT only"
+        ));
     }
-    let is_local = ["127.", "[::1]", "localhost"].iter().any(|local| host.starts_with(local));
+    let is_local = ["127.", "[::1]", "localhost"]
+        .iter()
+        .any(|local| host.starts_with(local));
     if url.starts_with("https://") || is_local {
         Ok(url)
     } else {
-        Err(format!("'{text}' has no TLS: beyond loopback a collector is reached over https://"))
+        Err(format!(
+            "'{text}' has no TLS: beyond loopback a collector is reached over https://"
+        ))
     }
 }
 
@@ -238,13 +252,22 @@ mod tests {
     #[test]
     fn the_table_of_collectors() {
         for (given, url) in [
-            ("https://collector.example.com:8480/", "https://collector.example.com:8480"),
+            (
+                "https://collector.example.com:8480/",
+                "https://collector.example.com:8480",
+            ),
             ("http://127.0.0.1:8480", "http://127.0.0.1:8480"),
             ("http://[::1]:8480", "http://[::1]:8480"),
         ] {
             assert_eq!(collector(given).as_deref(), Ok(url));
         }
-        for given in ["http://192.0.2.1:8480", "https://host/api", "ftp://host", "host:8480", ""] {
+        for given in [
+            "http://192.0.2.1:8480",
+            "https://host/api",
+            "ftp://host",
+            "host:8480",
+            "",
+        ] {
             assert!(collector(given).is_err(), "{given}");
         }
     }

@@ -6,6 +6,7 @@ fn env(name: &str) -> Option<String> {
     match name {
         "HOOK" => Some("https://hooks.example.com/T0/B0".to_owned()),
         "PASSWORD" => Some("correct horse".to_owned()),
+        "TOKEN" => Some("a secret of some length".to_owned()),
         "PORT" => Some("8124".to_owned()),
         _ => None,
     }
@@ -131,6 +132,128 @@ fn a_full_file_means_what_it_says() {
     assert_eq!(hook.headers[0].1.reveal(), "Bearer correct horse");
 }
 
+/// A collector that others reach.
+const LISTENS: &str = r#"
+listen:
+  address: "[::]:8480"
+  tls: {cert: cert.pem, key: /etc/key.pem}
+  clients: [{name: reports, token: "${TOKEN}-of-reports"}]
+agents:
+  - {name: ams1, token: "${TOKEN}-of-ams1"}
+  - {name: fra1, token: "${TOKEN}-of-fra1"}
+dns: {vantage: home}
+"#;
+
+/// A vantage elsewhere.
+const AGENT: &str = r#"
+data_dir: /var/lib/agent
+agent:
+  name: ams1
+  collector: https://collector.example.com:8480
+  token: ${TOKEN}
+  ca: ca.pem
+  spool: {max_size: 10MB, max_age: 2h}
+watch: {names: [www.example.com]}
+dns: {resolvers: [192.0.2.1], interval: 10s}
+"#;
+
+#[test]
+fn both_ends_of_a_report_are_understood() {
+    let listen = read(LISTENS).unwrap().listen.unwrap();
+    assert_eq!(listen.address.to_string(), "[::]:8480");
+    let tokens: Vec<_> = listen
+        .agents
+        .iter()
+        .chain(&listen.clients)
+        .map(|caller| (caller.name.as_str(), caller.token.reveal()))
+        .collect();
+    let of = |name: &str| format!("a secret of some length-of-{name}");
+    let expected = ["ams1", "fra1", "reports"].map(|name| (name, of(name)));
+    assert_eq!(
+        tokens,
+        expected.each_ref().map(|(name, token)| (*name, token.as_str()))
+    );
+
+    let config = read(AGENT).unwrap();
+    let agent = config.agent.as_ref().unwrap();
+    assert_eq!(
+        (agent.name.as_str(), config.dns.vantage.as_str()),
+        ("ams1", "ams1")
+    );
+    assert_eq!(agent.spool_dir, PathBuf::from("/var/lib/agent/agent"));
+    let lines = config.describe();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(!lines.concat().contains("a secret of some length"));
+}
+
+#[test]
+fn a_door_that_is_open_too_wide_and_an_agent_that_is_none_are_refused() {
+    let agent = |more: &str| format!("{AGENT}{more}\n");
+    let listen =
+        |listen: &str, agents: &str| format!("listen: {listen}\nagents: [{agents}]\ndns: {{vantage: home}}");
+    let ams1 = "{name: ams1, token: '0123456789abcdef'}";
+    let local = "{address: '127.0.0.1:0'}";
+    for (yaml, said) in [
+        (
+            listen("{address: '0.0.0.0:8480'}", ""),
+            "is not loopback: give listen.tls",
+        ),
+        (
+            listen("{address: 'host:8480'}", ""),
+            "is not an address with a port",
+        ),
+        (listen("{}", ""), "listen needs an address"),
+        (format!("agents: [{ams1}]"), "give listen.address"),
+        (
+            listen(local, "{name: ams1}"),
+            "a token or token_file is missing here",
+        ),
+        (
+            listen(local, "{name: ams1, token: short}"),
+            "at least 16 characters",
+        ),
+        (
+            listen(local, "{name: 'a b', token: '0123456789abcdef'}"),
+            "letters, digits",
+        ),
+        (
+            listen(local, &format!("{ams1}, {ams1}")),
+            "stands here a second time",
+        ),
+        (
+            listen(local, &format!("{ams1}, {{name: b, token: '0123456789abcdef'}}")),
+            "has the token of 'ams1'",
+        ),
+        (
+            listen(local, "{name: home, token: '0123456789abcdef'}"),
+            "own dns.vantage",
+        ),
+        (
+            agent("store: {embedded: x}"),
+            "'store' belongs into that of its collector",
+        ),
+        (agent("alerts: {}"), "'alerts' belongs into that of its collector"),
+        (
+            AGENT.replace("names: [www", "prefixes: [192.0.2.0/24], names: [www"),
+            "it watches names only",
+        ),
+        (AGENT.replace("www.example.com", ""), "nothing to ask"),
+        (
+            AGENT.replace("https://collector", "http://collector"),
+            "reached over https://",
+        ),
+        (
+            AGENT.replace("interval", "vantage: fra1, interval"),
+            "leave dns.vantage out",
+        ),
+        (AGENT.replace("  name: ams1\n", ""), "agent.name is missing"),
+        (AGENT.replace("10MB", "1MB"), "at least 4MB"),
+    ] {
+        let refused = refused(&yaml);
+        assert!(refused.contains(said), "{yaml}\n{refused}");
+    }
+}
+
 #[test]
 fn a_printed_configuration_reads_back_equal_and_shows_no_secret() {
     let folder = tempfile::tempdir().unwrap();
@@ -138,6 +261,8 @@ fn a_printed_configuration_reads_back_equal_and_shows_no_secret() {
         with_file_secret(folder.path()),
         TEMPLATE.to_owned(),
         String::new(),
+        LISTENS.to_owned(),
+        AGENT.to_owned(),
     ] {
         let config = read(&yaml).unwrap();
         let printed = config.to_yaml().unwrap();
@@ -146,7 +271,12 @@ fn a_printed_configuration_reads_back_equal_and_shows_no_secret() {
             Ok(config),
             "{printed}"
         );
-        for secret in ["correct horse", "from a file", "hooks.example.com"] {
+        for secret in [
+            "a secret of some length",
+            "correct horse",
+            "from a file",
+            "hooks.example.com",
+        ] {
             assert!(!printed.contains(secret), "{printed}");
         }
     }
@@ -394,6 +524,7 @@ fn every_commented_line_of_the_template_works() {
     std::fs::write(&file, "x").unwrap();
     yaml = yaml.replace("/etc/netfault/clickhouse.password", &file.display().to_string());
     yaml = yaml.replace("${NETFAULT_WEBHOOK_SECRET}", "${PASSWORD}");
+    yaml = yaml.replace("${NETFAULT_AMS1_TOKEN}", "${TOKEN}");
     let config = read(&yaml).unwrap_or_else(|error| panic!("{error}\n{yaml}"));
     assert_eq!(config.alerts.receivers.len(), 2, "{yaml}");
     assert_eq!(

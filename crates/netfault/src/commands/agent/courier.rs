@@ -123,7 +123,12 @@ impl Courier {
             Ok(Err(failure)) => self.failed(position, failure, spool, results),
             Err(error) => {
                 tracing::warn!(%error, "a batch of the spool is damaged");
-                self.set_aside(position, format!("a batch of the spool is damaged: {error}"), spool, results);
+                self.set_aside(
+                    position,
+                    format!("a batch of the spool is damaged: {error}"),
+                    spool,
+                    results,
+                );
             }
         }
         self.compare_clocks(results, name);
@@ -131,14 +136,21 @@ impl Courier {
 
     fn taken(&mut self, position: Position, taken: Taken, spool: &mut Spool) {
         tracing::debug!(?position, ?taken, "sent");
-        let sent = spool.remove(position).map_or(0, |segment| u64::from(segment.items));
+        let sent = spool
+            .remove(position)
+            .map_or(0, |segment| u64::from(segment.items));
         self.pace.succeeded();
-        if !matches!(std::mem::replace(&mut self.mood, Mood::Connected), Mood::Connected) {
+        if !matches!(
+            std::mem::replace(&mut self.mood, Mood::Connected),
+            Mood::Connected
+        ) {
             let (batches, results) = spool.size();
             tracing::info!(waiting = batches, results, "connected to {}", self.url);
             self.catching_up = (batches > 0).then_some(0);
         }
-        let Some(so_far) = &mut self.catching_up else { return };
+        let Some(so_far) = &mut self.catching_up else {
+            return;
+        };
         *so_far += sent;
         if spool.is_empty() {
             tracing::info!(results = *so_far, "caught up");
@@ -205,7 +217,11 @@ impl Courier {
 
     /// Says that a clock is wrong, when it is, when it is otherwise wrong, and when it is right again.
     fn compare_clocks(&mut self, results: &mut Results, name: &str) {
-        let skew = self.client.as_ref().and_then(Client::skew).map_or(0, Skew::at_least);
+        let skew = self
+            .client
+            .as_ref()
+            .and_then(Client::skew)
+            .map_or(0, Skew::at_least);
         let skew = if skew.abs() > SKEW { skew } else { 0 };
         if (skew - self.skew).abs() <= SKEW {
             return;

@@ -44,7 +44,8 @@ const LAST: Duration = Duration::from_secs(5);
 pub fn agent(args: &RunArgs) -> Result<ExitCode> {
     let config = load(&args.config)?;
     let Some(section) = &config.agent else {
-        let message = "this configuration has no section 'agent' (name, collector, token): netfault run takes it";
+        let message =
+            "this configuration has no section 'agent' (name, collector, token): netfault run takes it";
         return Err(Failure::config(message));
     };
     for line in config.describe() {
@@ -124,7 +125,10 @@ impl Running {
     fn flush(&mut self) {
         let now: Time = (self.clock)();
         let under_way = self.courier.is_under_way();
-        self.spool.trim(now, under_way).into_iter().for_each(|hole| self.results.hole(hole));
+        self.spool
+            .trim(now, under_way)
+            .into_iter()
+            .for_each(|hole| self.results.hole(hole));
         self.results.flush(&mut self.spool, now);
     }
 
@@ -137,7 +141,8 @@ impl Running {
             let Ok(sent) = tokio::time::timeout_at(deadline, step).await else {
                 break;
             };
-            self.courier.settle(sent, &mut self.spool, &mut self.results, &self.name);
+            self.courier
+                .settle(sent, &mut self.spool, &mut self.results, &self.name);
         }
         self.flush();
         if !self.spool.is_empty() {

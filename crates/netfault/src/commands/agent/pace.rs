@@ -31,7 +31,10 @@ impl Pace {
 
     /// `after`: what the collector asked for.
     pub fn failed(&mut self, after: Option<Duration>) {
-        let wait = after.map_or_else(|| backoff(self.failures), |after| after.mul_f64(1.0 + 0.2 * fastrand::f64()));
+        let wait = after.map_or_else(
+            || backoff(self.failures),
+            |after| after.mul_f64(1.0 + 0.2 * fastrand::f64()),
+        );
         self.failures = self.failures.saturating_add(1);
         self.next = Instant::now() + wait;
     }

@@ -107,7 +107,9 @@ impl Spool {
         for why in [Surplus::Full, Surplus::Old] {
             let mut dropped: Option<Hole> = None;
             while self.is_over(why, place, now) {
-                let Some(segment) = self.take_out(place) else { break };
+                let Some(segment) = self.take_out(place) else {
+                    break;
+                };
                 let hole = dropped.get_or_insert_with(|| hole(why, &segment, now));
                 hole.to = hole.to.max(Some(segment.to));
                 hole.lost = hole.lost.map(|lost| lost + u64::from(segment.items));

@@ -74,7 +74,9 @@ pub async fn open(
 
 fn tokens(callers: &[config::Caller]) -> impl Iterator<Item = (&str, Token)> {
     let token = |caller: &config::Caller| Token::new(caller.token.reveal());
-    callers.iter().map(move |caller| (caller.name.as_str(), token(caller)))
+    callers
+        .iter()
+        .map(move |caller| (caller.name.as_str(), token(caller)))
 }
 
 impl Agents {

@@ -42,7 +42,9 @@ struct Document {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// Take it, but for its first inputs, which are in the journal.
-    New { skip: usize },
+    New {
+        skip: usize,
+    },
     Known,
     /// A later run of the agent has reported; its epoch.
     Older(u64),
@@ -62,7 +64,9 @@ impl Ledger {
             Ok(entries) => entries,
             Err(error) => {
                 let path = path.display();
-                tracing::error!("{path}: {error}; a batch of an agent that was not answered may be taken twice");
+                tracing::error!(
+                    "{path}: {error}; a batch of an agent that was not answered may be taken twice"
+                );
                 BTreeMap::new()
             }
         };
@@ -123,7 +127,6 @@ impl Ledger {
         fs::rename(&new, &self.path)?;
         fs::File::open(folder)?.sync_all()
     }
-
 }
 
 impl Entry {

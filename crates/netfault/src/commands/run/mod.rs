@@ -55,7 +55,10 @@ const CLOSE: Duration = Duration::from_secs(10);
 pub fn run(args: &RunArgs, format: Format) -> Result<ExitCode> {
     let mut config = load(&args.config)?;
     if let Some(agent) = &config.agent {
-        let message = format_args!("this is the configuration of the agent '{}': run it with netfault agent", agent.name);
+        let message = format_args!(
+            "this is the configuration of the agent '{}': run it with netfault agent",
+            agent.name
+        );
         return Err(Failure::config(message));
     }
     if config_file(&args.config).is_none() {
