@@ -112,7 +112,7 @@ impl Lab {
     /// The configuration of an agent. `more` is of its section `agent`.
     fn agent_file(&self, name: &str, more: &str, names: &str) -> String {
         let text = format!(
-            "data_dir: {name}\nagent: {{name: {name}, {more}}}\nwatch: {{names: [{names}]}}\ndns: {{interval: 1s}}\n"
+            "data_dir: {name}\nagent: {{name: {name}, {more}}}\nwatch: {{names: [{names}]}}\ndns: {{interval: 1s, resolver_per_second: 500, controls: {{enabled: false}}}}\n"
         );
         self.write(&format!("{name}.yaml"), &text)
     }
@@ -376,7 +376,7 @@ fn an_agent_that_goes_away_is_a_statement_about_it_and_none_about_names() {
     let lab = Lab::new();
     let (server, _) = name_server();
     let own = format!(
-        "watch: {{names: [{}]}}\ndns: {{interval: 1s, vantage: home, detect: {{stale_s: 6, forget_s: 4}}}}",
+        "watch: {{names: [{}]}}\ndns: {{interval: 1s, vantage: home, controls: {{enabled: false}}, detect: {{stale_s: 6, forget_s: 4}}}}",
         one_name(server)
     );
     let collector = lab.collector(&own);

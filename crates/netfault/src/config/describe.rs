@@ -5,7 +5,8 @@ use super::values::{show_duration, show_size};
 
 pub(super) fn describe(config: &Config) -> Vec<String> {
     if let Some(agent) = &config.agent {
-        return vec![super::agent::describe(agent), dns(config)];
+        let own = std::iter::once(super::agent::describe(agent));
+        return own.chain(super::dns::describe(config)).collect();
     }
     let mut lines = vec![watch(config), ris_live(config)];
     if !config.seed.is_empty() {
