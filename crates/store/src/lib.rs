@@ -7,7 +7,7 @@
 //! * `rows` and `native` which columns the tables have, and ClickHouse's `Native` format
 //! * `spool`, `segment`, `frame` a batch on disk is exactly the body of its request
 //! * `sender`, [`retry`] how a batch gets to ClickHouse once and only once
-//! * [`migrate`] the schema, from `schemas/clickhouse`
+//! * [`migrate`] the schema, from `schemas/clickhouse`; [`retention`] how long rows are kept
 //! * [`query`] the questions people ask; [`client`] the connection; [`error`] what can go wrong
 //! * [`embedded`] ClickHouse itself as a supervised child
 //!
@@ -20,6 +20,7 @@ mod frame;
 pub mod migrate;
 mod native;
 pub mod query;
+pub mod retention;
 pub mod retry;
 mod rows;
 mod segment;
@@ -30,6 +31,7 @@ pub mod writer;
 
 pub use client::{Client, SqlStream, StoreTarget};
 pub use error::StoreError;
+pub use retention::Retention;
 pub use retry::is_retryable;
 pub use rows::Table;
 pub use stats::{Stats, TableStats};

@@ -42,6 +42,11 @@ pub const ALL: &[Migration] = migrations![
     7 "0007_incidents",
     8 "0008_notables",
     9 "0009_views",
+    10 "0010_dns_evidence",
+    11 "0011_delegations",
+    12 "0012_dns_rollups",
+    13 "0013_hints",
+    14 "0014_incident_notes",
 ];
 
 #[derive(Debug, thiserror::Error)]

@@ -112,6 +112,15 @@ impl Block {
         }
     }
 
+    /// `Array(String)` of texts that are made here.
+    pub fn text_arrays<T>(&mut self, name: &str, rows: &[&[T]], show: impl Fn(&T) -> String) {
+        self.head(name, "Array(String)", rows.len());
+        self.ends(rows);
+        for value in rows.iter().copied().flatten() {
+            text(&mut self.out, &show(value));
+        }
+    }
+
     /// `Array(X)` of any fixed width: the ends of all rows, then all elements.
     pub fn arrays<T, const N: usize>(
         &mut self,

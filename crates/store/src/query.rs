@@ -2,10 +2,16 @@
 //! parameters, never pasted into SQL.
 //!
 //! * here: withdrawals and failures, in episodes
-//! * [`incidents`] what belonged together; [`explain`] why it was decided
+//! * [`incidents`] what belonged together; [`explain`] why it was decided; [`notes`] what people say about it
+//! * [`delegations`] whom names depend on; [`health`] how their servers did
+//! * [`hints`] what is usual at this time of day
 
+pub mod delegations;
 pub mod explain;
+pub mod health;
+pub mod hints;
 pub mod incidents;
+pub mod notes;
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -16,8 +22,11 @@ use serde::{Deserialize, Serialize};
 use crate::client::Client;
 use crate::error::StoreError;
 
+pub use delegations::{DelegationFilter, delegations};
 pub use explain::{Named, Step, named, steps, transition};
+pub use health::{FailingServer, Health, HealthFilter, dns_health, failing_servers};
 pub use incidents::{IncidentFilter, incident_versions, incidents};
+pub use notes::{AckPoll, Note, NoteKind, add_note, notes};
 
 /// Which withdrawals: everything that is `None` does not narrow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -151,6 +151,8 @@ async fn insert(client: &Client, segment: &Segment, body: Vec<u8>) -> Result<(),
         .with_setting("decompress", "1")
         .with_setting("insert_deduplicate", "1")
         .with_setting("insert_deduplication_token", segment.insert_token())
+        // A server that was killed between table and rollup has the batch in one of them only: each looks for itself.
+        .with_setting("deduplicate_blocks_in_dependent_materialized_views", "1")
         .with_setting("async_insert", "0")
         // Repeated rows go when parts are merged; looking for them in every batch costs a pass.
         .with_setting("optimize_on_insert", "0")

@@ -21,7 +21,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use netfault_model::{Feed, Gap, GapSource, Incident, Notable, Probe, Time, Transition, Update};
+use netfault_model::{
+    Delegation, Feed, Gap, GapSource, Hint, Incident, Notable, Probe, Time, Transition, Update,
+};
 use serde::Serialize;
 
 use crate::client::StoreTarget;
@@ -224,6 +226,17 @@ impl Writer {
 
     pub fn probe(&self, probe: &Probe) {
         let cut = self.shared.front().probe(probe.clone());
+        self.hand_over(cut);
+    }
+
+    pub fn delegation(&self, delegation: &Delegation) {
+        let cut = self.shared.front().delegation(delegation.clone());
+        self.hand_over(cut);
+    }
+
+    /// User reports have a table of their own; all other hints share one.
+    pub fn hint(&self, hint: &Hint) {
+        let cut = self.shared.front().hint(hint.clone());
         self.hand_over(cut);
     }
 

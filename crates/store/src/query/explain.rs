@@ -137,10 +137,11 @@ struct Row {
     one_collector: Option<f64>,
     known: Option<f64>,
     share: String,
+    dns: String,
 }
 
 /// A word of the model as it stands in a table; empty is none.
-fn word<T: serde::de::DeserializeOwned>(text: &str) -> Result<Option<T>, StoreError> {
+pub(super) fn word<T: serde::de::DeserializeOwned>(text: &str) -> Result<Option<T>, StoreError> {
     if text.is_empty() {
         return Ok(None);
     }
@@ -149,14 +150,19 @@ fn word<T: serde::de::DeserializeOwned>(text: &str) -> Result<Option<T>, StoreEr
         .map_err(|error| StoreError::Unreadable(error.to_string()))
 }
 
+/// A value of the model that stands in a table as JSON; empty is none.
+fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<Option<T>, StoreError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    serde_json::from_str(text)
+        .map(Some)
+        .map_err(|error| StoreError::Unreadable(error.to_string()))
+}
+
 impl Row {
     fn transition(self) -> Result<Transition, StoreError> {
-        let share = match self.share.as_str() {
-            "" => None,
-            text => {
-                Some(serde_json::from_str(text).map_err(|error| StoreError::Unreadable(error.to_string()))?)
-            }
-        };
+        let (share, dns) = (json(&self.share)?, json(&self.dns)?);
         Ok(Transition {
             subject: subject(&self.subject_type, &self.subject, self.origin)?,
             from: self.from_state,
@@ -201,7 +207,7 @@ impl Row {
                     share,
                 })
             }),
-            dns: None,
+            dns,
         })
     }
 }

@@ -84,6 +84,7 @@ struct Row {
     reopened: u32,
     merged_into: Option<Id>,
     summary: String,
+    said: String,
     #[serde(rename = "children.type")]
     types: Vec<String>,
     #[serde(rename = "children.subject")]
@@ -102,6 +103,10 @@ struct Row {
 
 impl Row {
     fn incident(self) -> Result<Incident, StoreError> {
+        if !self.said.is_empty() {
+            return serde_json::from_str(&self.said)
+                .map_err(|error| StoreError::Unreadable(format!("incident {}: {error}", self.id)));
+        }
         let children = self.children()?;
         Ok(Incident {
             id: self.id,

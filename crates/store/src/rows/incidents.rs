@@ -2,7 +2,7 @@
 
 use netfault_model::{Child, Id, Incident};
 
-use super::{Names, serde_name, subjects};
+use super::{Names, json, serde_name, subjects};
 use crate::native::Block;
 
 pub(super) const COLUMNS: &[&str] = &[
@@ -32,6 +32,7 @@ pub(super) const COLUMNS: &[&str] = &[
     "reopened",
     "merged_into",
     "summary",
+    "said",
     "children.type",
     "children.subject",
     "children.origin",
@@ -83,6 +84,8 @@ pub(super) fn encode(rows: &[Incident]) -> Vec<u8> {
     let merged: Vec<Option<Id>> = rows.iter().map(|row| row.merged_into).collect();
     block.nullable("merged_into", "UInt64", &merged, |id| id.0.to_le_bytes());
     block.strings("summary", rows.iter().map(|row| row.summary.as_str()));
+    let said: Vec<String> = rows.iter().map(json).collect();
+    block.strings("said", said.iter().map(String::as_str));
     children(&mut block, rows);
     block.finish()
 }

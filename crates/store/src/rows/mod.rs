@@ -1,6 +1,8 @@
 //! What is stored: one file per table, each from the vocabulary of `netfault-model` to a `Native` block.
 
+pub(crate) mod delegations;
 pub(crate) mod feed;
+pub(crate) mod hints;
 pub(crate) mod incidents;
 pub(crate) mod notables;
 pub(crate) mod probes;
@@ -10,7 +12,7 @@ pub(crate) mod updates;
 
 use std::net::IpAddr;
 
-use netfault_model::{Incident, Notable, Time};
+use netfault_model::{Arrival, Delegation, Hint, Incident, Notable, Time};
 use serde::Serialize;
 
 use feed::FeedRow;
@@ -27,16 +29,23 @@ pub enum Table {
     FeedStatus,
     Incidents,
     Notables,
+    Delegations,
+    Reports,
+    Hints,
 }
 
 impl Table {
-    pub const ALL: [Table; 6] = [
+    /// In the order of their codes, which stand in the spool: a new one comes last.
+    pub const ALL: [Table; 9] = [
         Table::BgpUpdates,
         Table::Transitions,
         Table::DnsProbes,
         Table::FeedStatus,
         Table::Incidents,
         Table::Notables,
+        Table::Delegations,
+        Table::Reports,
+        Table::Hints,
     ];
 
     pub fn name(self) -> &'static str {
@@ -47,6 +56,9 @@ impl Table {
             Table::FeedStatus => "feed_status",
             Table::Incidents => "incidents",
             Table::Notables => "notables",
+            Table::Delegations => "delegations",
+            Table::Reports => "reports",
+            Table::Hints => "hints",
         }
     }
 
@@ -59,6 +71,9 @@ impl Table {
             Table::FeedStatus => feed::COLUMNS,
             Table::Incidents => incidents::COLUMNS,
             Table::Notables => notables::COLUMNS,
+            Table::Delegations => delegations::COLUMNS,
+            Table::Reports => hints::REPORT_COLUMNS,
+            Table::Hints => hints::HINT_COLUMNS,
         }
     }
 
@@ -70,10 +85,13 @@ impl Table {
         Table::ALL.get(usize::from(code)).copied()
     }
 
-    /// True for what a full spool may shed. What was decided, and the state of feeds, are kept: without them
-    /// nobody knows afterwards what was said, and on what.
+    /// True for what a full spool may shed. What was decided, whom names depended on then, and the state of feeds, are
+    /// kept: without them nobody knows afterwards what was said, and on what.
     pub fn may_be_shed(self) -> bool {
-        matches!(self, Table::BgpUpdates | Table::DnsProbes)
+        matches!(
+            self,
+            Table::BgpUpdates | Table::DnsProbes | Table::Reports | Table::Hints
+        )
     }
 }
 
@@ -85,6 +103,9 @@ pub(crate) enum Batch {
     Feed(Vec<FeedRow>),
     Incidents(Vec<Incident>),
     Notables(Vec<Notable>),
+    Delegations(Vec<Delegation>),
+    Reports(Vec<Hint>),
+    Hints(Vec<Hint>),
 }
 
 impl Batch {
@@ -96,6 +117,9 @@ impl Batch {
             Table::FeedStatus => Batch::Feed(Vec::new()),
             Table::Incidents => Batch::Incidents(Vec::new()),
             Table::Notables => Batch::Notables(Vec::new()),
+            Table::Delegations => Batch::Delegations(Vec::new()),
+            Table::Reports => Batch::Reports(Vec::new()),
+            Table::Hints => Batch::Hints(Vec::new()),
         }
     }
 
@@ -107,6 +131,9 @@ impl Batch {
             Batch::Feed(_) => Table::FeedStatus,
             Batch::Incidents(_) => Table::Incidents,
             Batch::Notables(_) => Table::Notables,
+            Batch::Delegations(_) => Table::Delegations,
+            Batch::Reports(_) => Table::Reports,
+            Batch::Hints(_) => Table::Hints,
         }
     }
 
@@ -118,6 +145,8 @@ impl Batch {
             Batch::Feed(rows) => rows.len(),
             Batch::Incidents(rows) => rows.len(),
             Batch::Notables(rows) => rows.len(),
+            Batch::Delegations(rows) => rows.len(),
+            Batch::Reports(rows) | Batch::Hints(rows) => rows.len(),
         }
     }
 
@@ -130,6 +159,8 @@ impl Batch {
             Batch::Feed(rows) => rows.len() * 256,
             Batch::Incidents(rows) => rows.iter().map(incidents::size).sum(),
             Batch::Notables(rows) => rows.len() * 384,
+            Batch::Delegations(rows) => rows.iter().map(delegations::size).sum(),
+            Batch::Reports(rows) | Batch::Hints(rows) => rows.len() * 384,
         }
     }
 
@@ -142,6 +173,8 @@ impl Batch {
             Batch::Feed(rows) => rows.iter().map(FeedRow::at).max(),
             Batch::Incidents(rows) => rows.iter().map(|row| row.at).max(),
             Batch::Notables(rows) => rows.iter().map(|row| row.at).max(),
+            Batch::Delegations(rows) => rows.iter().map(|row| row.at).max(),
+            Batch::Reports(rows) | Batch::Hints(rows) => rows.iter().map(|row| row.at).max(),
         }
     }
 
@@ -154,7 +187,21 @@ impl Batch {
             Batch::Feed(rows) => feed::encode(rows),
             Batch::Incidents(rows) => incidents::encode(rows),
             Batch::Notables(rows) => notables::encode(rows),
+            Batch::Delegations(rows) => delegations::encode(rows),
+            Batch::Reports(rows) => hints::encode_reports(rows),
+            Batch::Hints(rows) => hints::encode_hints(rows),
         }
+    }
+}
+
+/// The type of every `arrival` column.
+pub(crate) const ARRIVAL: &str = "Enum8('in_time' = 0, 'late' = 1, 'early' = 2)";
+
+pub(crate) fn arrival(arrival: Arrival) -> u8 {
+    match arrival {
+        Arrival::InTime => 0,
+        Arrival::Late => 1,
+        Arrival::Early => 2,
     }
 }
 

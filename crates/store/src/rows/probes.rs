@@ -2,7 +2,7 @@
 
 use netfault_model::Probe;
 
-use super::{Names, serde_name};
+use super::{ARRIVAL, Names, arrival, serde_name};
 use crate::native::Block;
 
 pub(super) const COLUMNS: &[&str] = &[
@@ -25,6 +25,8 @@ pub(super) const COLUMNS: &[&str] = &[
     "answers",
     "transport",
     "packets_sent",
+    "arrival",
+    "detail",
 ];
 
 pub(super) fn encode(rows: &[Probe]) -> Vec<u8> {
@@ -63,5 +65,11 @@ pub(super) fn encode(rows: &[Probe]) -> Vec<u8> {
     Names::column(&mut block, "transport", transports.iter().map(String::as_str));
     let packets: Vec<_> = rows.iter().map(|row| row.packets_sent).collect();
     block.bytes("packets_sent", "UInt8", &packets);
+    let arrivals: Vec<_> = rows.iter().map(|row| arrival(row.arrival)).collect();
+    block.bytes("arrival", ARRIVAL, &arrivals);
+    block.strings(
+        "detail",
+        rows.iter().map(|row| row.detail.as_deref().unwrap_or_default()),
+    );
     block.finish()
 }

@@ -1,6 +1,6 @@
 //! `transitions`: what the engine decided.
 
-use netfault_model::{Asn, Evidence, Lost, Transition};
+use netfault_model::{Asn, Evidence, Lost, NameEvidence, Transition};
 
 use super::{Names, json, serde_name, subjects};
 use crate::native::Block;
@@ -45,13 +45,16 @@ pub(super) const COLUMNS: &[&str] = &[
     "one_collector",
     "known",
     "share",
+    "masked_until",
+    "dns",
 ];
 
 /// Memory held by one row, roughly, in bytes.
 pub(super) fn size(row: &Transition) -> usize {
     let peers =
         |it: &Evidence| it.lost.len() * 16 + (it.kept.len() + it.unknown.len() + it.zombies.len()) * 4;
-    256 + row.evidence.as_deref().map_or(0, |it| 128 + peers(it))
+    let views = |it: &NameEvidence| (it.vantages.len() + it.caches.len()) * 96;
+    256 + row.evidence.as_deref().map_or(0, |it| 128 + peers(it)) + row.dns.as_deref().map_or(0, views)
 }
 
 pub(super) fn encode(rows: &[Transition]) -> Vec<u8> {
@@ -94,6 +97,7 @@ pub(super) fn encode(rows: &[Transition]) -> Vec<u8> {
     flag("beacon", |row| row.beacon);
     flag("healed", |row| row.healed);
     evidence(&mut block, rows);
+    names(&mut block, rows);
     block.finish()
 }
 
@@ -137,6 +141,17 @@ fn evidence(block: &mut Block, rows: &[Transition]) {
         .map(|it| it.and_then(|it| it.share.as_ref()).map(json).unwrap_or_default())
         .collect();
     block.strings("share", shares.iter().map(String::as_str));
+}
+
+/// What each vantage and each cache says of a name.
+fn names(block: &mut Block, rows: &[Transition]) {
+    let all: Vec<Option<&NameEvidence>> = rows.iter().map(|row| row.dns.as_deref()).collect();
+    let masked: Vec<_> = all.iter().map(|it| it.and_then(|it| it.masked_until)).collect();
+    block.nullable("masked_until", "DateTime64(6)", &masked, |at| {
+        at.micros().to_le_bytes()
+    });
+    let said: Vec<_> = all.iter().map(|it| it.map(json).unwrap_or_default()).collect();
+    block.strings("dns", said.iter().map(String::as_str));
 }
 
 #[cfg(test)]

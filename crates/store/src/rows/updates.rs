@@ -3,10 +3,10 @@
 
 use std::collections::hash_map::Entry;
 
-use netfault_model::{Arrival, Peer, Prefix, Time, Update};
+use netfault_model::{Peer, Prefix, Time, Update};
 use rustc_hash::FxHashMap;
 
-use super::{Names, mapped};
+use super::{ARRIVAL, Names, arrival, mapped};
 use crate::native::{Block, string_key};
 
 pub(super) const COLUMNS: &[&str] = &[
@@ -28,7 +28,6 @@ pub(super) const COLUMNS: &[&str] = &[
 const WITHDRAW: u8 = 0;
 const ANNOUNCE: u8 = 1;
 const KIND: &str = "Enum8('withdraw' = 0, 'announce' = 1)";
-const ARRIVAL: &str = "Enum8('in_time' = 0, 'late' = 1, 'early' = 2)";
 
 /// Rows of one block.
 #[derive(Default)]
@@ -75,11 +74,7 @@ impl UpdateBatch {
             path_start: self.asns.len() as u32,
             path_len: 0,
             kind: WITHDRAW,
-            arrival: match update.arrival {
-                Arrival::InTime => 0,
-                Arrival::Late => 1,
-                Arrival::Early => 2,
-            },
+            arrival: arrival(update.arrival),
             origin: 0,
         };
         for nlri in update.withdrawn() {

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use netfault_model::{Incident, Notable, Peer, Probe, Time, Transition, Update};
+use netfault_model::{Delegation, Hint, Incident, Notable, Peer, Probe, Time, Transition, Update};
 use rustc_hash::FxHashMap;
 
 use crate::rows::feed::FeedRow;
-use crate::rows::{Batch, Table};
+use crate::rows::{Batch, Table, hints};
 
 /// More sessions than all public collectors have together; beyond it the numbering of messages within one
 /// instant starts anew, which costs order among equal time stamps and nothing else.
@@ -99,6 +99,24 @@ impl Front {
         self.cut_if_full(Table::DnsProbes)
     }
 
+    pub fn delegation(&mut self, delegation: Delegation) -> Option<Cut> {
+        if let Batch::Delegations(rows) = self.batch(Table::Delegations) {
+            rows.push(delegation);
+        }
+        self.cut_if_full(Table::Delegations)
+    }
+
+    pub fn hint(&mut self, hint: Hint) -> Option<Cut> {
+        let table = match hints::is_report(&hint) {
+            true => Table::Reports,
+            false => Table::Hints,
+        };
+        if let Batch::Reports(rows) | Batch::Hints(rows) = self.batch(table) {
+            rows.push(hint);
+        }
+        self.cut_if_full(table)
+    }
+
     pub fn feed(&mut self, row: FeedRow) -> Option<Cut> {
         if let Batch::Feed(rows) = self.batch(Table::FeedStatus) {
             rows.push(row);
@@ -182,6 +200,7 @@ impl Front {
             (Batch::Feed(rows), Some(Batch::Feed(newer))) => rows.extend(newer),
             (Batch::Incidents(rows), Some(Batch::Incidents(newer))) => rows.extend(newer),
             (Batch::Notables(rows), Some(Batch::Notables(newer))) => rows.extend(newer),
+            (Batch::Delegations(rows), Some(Batch::Delegations(newer))) => rows.extend(newer),
             _ => {}
         }
         *slot = Some(Open {

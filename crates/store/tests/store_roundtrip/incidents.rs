@@ -33,10 +33,66 @@ fn back() -> Transition {
     )
 }
 
+/// Of a name: what each vantage and each cache says.
+fn name() -> Transition {
+    let vantage = |name: &str, servers_ok| VantageView {
+        vantage: name.into(),
+        sighted: servers_ok > 0,
+        servers_ok,
+        servers_eligible: 4,
+    };
+    let cache = |resolver: &str, until| CacheView {
+        vantage: "v1".into(),
+        resolver: resolver.parse().unwrap(),
+        good: true,
+        stale: false,
+        until,
+    };
+    let masked = time("2021-10-04T15:59:00.25Z");
+    Transition {
+        subject: Subject::Name {
+            name: "facebook.com".into(),
+        },
+        finding: Some(Finding::AuthorityUnreachable),
+        dns: Some(Box::new(NameEvidence {
+            masked_until: Some(masked),
+            vantages: vec![vantage("v1", 0), vantage("v2", 1)],
+            caches: vec![
+                cache("192.0.2.53:53", Some(masked)),
+                cache("[2001:db8::53]:53", None),
+            ],
+        })),
+        ..transition(
+            "84.205.71.0/24",
+            State::Partial,
+            State::Out,
+            "2021-10-04T15:53:50Z",
+        )
+    }
+}
+
+/// A name of which no view is left: said, and empty.
+fn unseen() -> Transition {
+    Transition {
+        to: State::Unknown,
+        dns: Some(Box::new(NameEvidence {
+            masked_until: None,
+            vantages: vec![],
+            caches: vec![],
+        })),
+        subject: Subject::Name {
+            name: "example.org".into(),
+        },
+        ..name()
+    }
+}
+
 fn fill(db: &Db, spool: &std::path::Path) {
     store(db, spool, |writer| {
         writer.transition(&out());
         writer.transition(&back());
+        writer.transition(&name());
+        writer.transition(&unseen());
         // Before and beside the incident.
         writer.transition(&transition(
             "84.205.71.0/24",
@@ -127,6 +183,15 @@ fn embedded_a_transition_comes_back_with_its_evidence() {
     assert_eq!(transition(out().id()), Some(out()));
     assert_eq!(transition(back().id()), Some(back()), "without evidence");
     assert_eq!(transition(ORIGIN), None);
+    for of_name in [name(), unseen()] {
+        // A name has no origin to come back.
+        let told = transition(of_name.id()).unwrap();
+        assert_eq!(told, of_name);
+    }
+    assert_eq!(
+        db.ask("SELECT masked_until, JSONExtractUInt(JSONExtractArrayRaw(dns, 'vantages')[2], 'servers_ok') FROM transitions WHERE subject = 'facebook.com'"),
+        "2021-10-04 15:59:00.250000\t1"
+    );
 
     let named = |digits: &str| block_on(query::named(&client, digits)).unwrap();
     let digits = out().id().to_string();
@@ -140,7 +205,7 @@ fn embedded_a_transition_comes_back_with_its_evidence() {
     let newest = incident(ORIGIN, 2, IncidentState::Resolved);
     let steps = block_on(query::steps(&client, &newest)).unwrap();
     let ids: Vec<Id> = steps.iter().map(|step| step.id).collect();
-    assert_eq!(ids, [out().id(), back().id()]);
+    assert_eq!(ids, [out().id(), name().id(), back().id()]);
     assert_eq!(steps[0].subject, out().subject);
     assert_eq!((steps[0].to, steps[0].visibility), (State::Out, Some(0.18)));
     assert_eq!(

@@ -1,8 +1,12 @@
 //! What goes into the store comes out of it, from the real engine.
 
+mod dns;
 mod errors;
+mod hints;
 mod incidents;
+mod notes;
 mod random;
+mod retention;
 mod spool;
 #[path = "../store_common/mod.rs"]
 mod store_common;

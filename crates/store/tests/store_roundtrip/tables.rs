@@ -32,8 +32,8 @@ fn embedded_every_table_gives_back_what_was_written() {
         answers: vec!["157.240.1.35".into(), String::new()],
         transport: Transport::Udp,
         packets_sent: 2,
-        arrival: netfault_model::Arrival::InTime,
-        detail: None,
+        arrival: Arrival::Late,
+        detail: Some("no address in 192.0.2.0/24".into()),
     };
     let feed = Feed {
         at,
@@ -77,7 +77,7 @@ fn embedded_every_table_gives_back_what_was_written() {
     });
     assert_eq!(
         Table::ALL.map(|table| report.stats.of(table).sent),
-        [3, 1, 1, 2, 1, 1]
+        [3, 1, 1, 2, 1, 1, 0, 0, 0]
     );
 
     let rows = db.ask_as(
@@ -102,6 +102,10 @@ fn embedded_every_table_gives_back_what_was_written() {
     let probe: serde_json::Value = serde_json::from_str(&probe).unwrap();
     assert_eq!(probe["server"], "2a03:2880:f0fc::35");
     assert_eq!(probe["ede_text"], "No reachable\nauthority \"x\"");
+    assert_eq!(
+        (&probe["arrival"], &probe["detail"]),
+        (&"late".into(), &"no address in 192.0.2.0/24".into())
+    );
     assert_eq!(probe["answers"], serde_json::json!(["157.240.1.35", ""]));
     assert_eq!(
         (&probe["rcode"], &probe["ttl"]),
