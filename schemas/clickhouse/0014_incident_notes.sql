@@ -22,7 +22,17 @@ SETTINGS non_replicated_deduplication_window = 10000, ttl_only_drop_parts = 1,
 
 ALTER TABLE incidents
     -- The version as it was said, as JSON: what the columns do not have is here. Empty in rows of earlier releases.
-    ADD COLUMN IF NOT EXISTS said String CODEC(ZSTD(3)) AFTER summary;
+    ADD COLUMN IF NOT EXISTS said String CODEC(ZSTD(3)) AFTER summary,
+    -- The rule that found the cause (r1 to r7); empty: none.
+    ADD COLUMN IF NOT EXISTS rule LowCardinality(String) AFTER said,
+    -- Services of the configuration that it concerns.
+    ADD COLUMN IF NOT EXISTS services Array(String) AFTER rule,
+    -- bgp, dns and application, each from its first evidence to its recovery.
+    ADD COLUMN IF NOT EXISTS layers Nested(
+        layer        String,
+        since        DateTime64(6, 'UTC'),
+        recovered_at Nullable(DateTime64(6, 'UTC'))
+    ) AFTER services;
 
 -- The newest version of every incident, with who has acknowledged it first. `id` and `merged_into` as they stand in
 -- events: 16 hex digits.

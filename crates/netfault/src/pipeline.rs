@@ -335,7 +335,9 @@ impl Recorder {
     fn input(&self, input: &Input) {
         match input {
             Input::Update(update) if self.keeps(update) => self.writer.update(update),
+            // Late ones too: they decide nothing, and happened all the same.
             Input::Probe(probe) => self.writer.probe(probe),
+            Input::Hint(hint) => self.writer.hint(hint),
             _ => {}
         }
     }
@@ -380,7 +382,7 @@ impl Recorder {
             Output::Incident(incident) => self.writer.incident(incident),
             Output::Notable(notable) => self.writer.notable(notable),
             Output::Gap(gap) => self.writer.gap(gap),
-            Output::Delegation(_) => {}
+            Output::Delegation(delegation) => self.writer.delegation(delegation),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use netfault_store::embedded::{self, Supervised, SupervisedOptions};
 use netfault_store::migrate::{self, MigrateError};
-use netfault_store::{Client, StoreError, StoreTarget};
+use netfault_store::{Client, Retention, StoreError, StoreTarget};
 
 use crate::config::{Config, Engine, Store};
 use crate::exit::{Failure, Result, sentence};
@@ -12,6 +12,7 @@ use crate::exit::{Failure, Result, sentence};
 /// A store that answers. The embedded engine lives as long as this does.
 pub struct OpenStore {
     pub target: StoreTarget,
+    retention: Retention,
     supervised: Option<Supervised>,
 }
 
@@ -36,6 +37,7 @@ impl OpenStore {
                         .unwrap_or_default(),
                     database: store.database.clone(),
                 },
+                retention: store.retention.clone(),
                 supervised: None,
             }),
             Engine::Embedded { dir, listen, libchdb } => {
@@ -54,17 +56,61 @@ impl OpenStore {
                         password: supervised.password().to_owned(),
                         database: store.database.clone(),
                     },
+                    retention: store.retention.clone(),
                     supervised: Some(supervised),
                 })
             }
         }
     }
 
-    /// Brings the tables up to date, and connects.
+    /// For who only asks or says a word. The engine lets one process into its folder: if a service or a `db serve` of
+    /// this user has it, this goes through that one; else as [`open`](Self::open).
+    pub async fn join(store: &Store) -> Result<Self> {
+        if let Engine::Embedded { dir, .. } = &store.engine
+            && let Some(bound) = embedded::serving(dir)
+        {
+            let target = StoreTarget {
+                url: bound.url,
+                user: bound.user,
+                password: bound.password,
+                database: store.database.clone(),
+            };
+            // What a killed process left behind does not answer.
+            if Client::connect_server(&target).await.is_ok() {
+                return Ok(OpenStore {
+                    target,
+                    retention: store.retention.clone(),
+                    supervised: None,
+                });
+            }
+        }
+        OpenStore::open(store).await
+    }
+
+    /// Brings the tables up to date, and connects. For who only asks: how long rows are kept stays as it is.
     pub async fn migrated(&self) -> Result<Client> {
         self.try_migrate()
             .await
             .map_err(|error| Failure::unavailable(sentence(&error)))
+    }
+
+    /// As [`migrated`](Self::migrated), and from now on rows are kept as long as the configuration says.
+    pub async fn prepared(&self) -> Result<Client> {
+        self.try_prepare()
+            .await
+            .map_err(|error| Failure::unavailable(sentence(&error)))
+    }
+
+    async fn try_prepare(&self) -> Result<Client, MigrateError> {
+        let client = self.try_migrate().await?;
+        let changed = self.retention.apply(&client).await?;
+        if !changed.is_empty() {
+            tracing::info!(
+                tables = changed.join(", "),
+                "rows are kept for another time from now on"
+            );
+        }
+        Ok(client)
     }
 
     async fn try_migrate(&self) -> Result<Client, MigrateError> {
@@ -77,7 +123,7 @@ impl OpenStore {
     /// The first attempt of a service. `None`: the store is down and may come up (see
     /// [`migrated_when_up`](Self::migrated_when_up)).
     pub async fn migrated_if_up(&self) -> Result<Option<Client>> {
-        match self.try_migrate().await {
+        match self.try_prepare().await {
             Ok(client) => Ok(Some(client)),
             Err(error) if passes(&error) => Ok(None),
             Err(error) => Err(Failure::unavailable(sentence(&error))),
@@ -89,7 +135,7 @@ impl OpenStore {
     pub async fn migrated_when_up(&self) -> Result<Client> {
         let mut wait = Duration::from_secs(1);
         loop {
-            match self.try_migrate().await {
+            match self.try_prepare().await {
                 Err(error) if passes(&error) => {
                     tracing::warn!(
                         "{}; trying again in {} s, the spool keeps what comes",

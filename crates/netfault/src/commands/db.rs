@@ -18,7 +18,7 @@ pub async fn db(command: DbCommand, format: Format) -> Result<ExitCode> {
         DbCommand::Serve(args) => serve(args).await,
         DbCommand::Migrate(config) => {
             let store = open(&config).await?;
-            let done = store.migrated().await;
+            let done = store.prepared().await;
             let listed = match done {
                 Ok(client) => list(&client, format).await,
                 Err(failure) => Err(failure),
@@ -49,7 +49,7 @@ pub async fn db(command: DbCommand, format: Format) -> Result<ExitCode> {
 }
 
 async fn open(config: &ConfigArg) -> Result<OpenStore> {
-    OpenStore::open(section(&load(config)?)?).await
+    OpenStore::join(section(&load(config)?)?).await
 }
 
 fn read_statement() -> Result<String> {

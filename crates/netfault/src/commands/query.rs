@@ -56,7 +56,7 @@ pub async fn ask<T>(
     question: impl AsyncFnOnce(Client) -> Result<Vec<T>, netfault_store::StoreError>,
 ) -> Result<Vec<T>> {
     let config = load(config)?;
-    let store = OpenStore::open(section(&config)?).await?;
+    let store = OpenStore::join(section(&config)?).await?;
     let answer = match store.migrated().await {
         Ok(client) => question(client).await.map_err(store_failure),
         Err(failure) => Err(failure),

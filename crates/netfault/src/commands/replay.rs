@@ -252,7 +252,7 @@ impl Pace {
 
 async fn start_store(config: &Config) -> Result<OpenStore> {
     let store = OpenStore::open(section(config)?).await?;
-    match store.migrated().await {
+    match store.prepared().await {
         Ok(_) => Ok(store),
         Err(failure) => {
             store.close().await;

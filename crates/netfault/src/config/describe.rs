@@ -18,6 +18,11 @@ pub(super) fn describe(config: &Config) -> Vec<String> {
     lines.extend(config.archive.as_ref().map(super::archive::describe));
     lines.extend(super::dns::describe(config));
     lines.push(store(config));
+    let kept = config
+        .store
+        .as_ref()
+        .map(|store| super::retention::describe(&store.retention));
+    lines.extend(kept);
     lines.push(match &config.journal {
         Some(journal) => format!(
             "journal: {}, at most {} and {}",

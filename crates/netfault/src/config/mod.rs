@@ -5,6 +5,7 @@
 //! * [`dns`] the `dns` section: intervals, and whether the plan fits the servers' limits
 //! * [`archive`] the `sources.archive` section
 //! * [`listen`] the collector's door and who may report; [`agent`] the file of a vantage elsewhere
+//! * [`archive`] the `sources.archive` section; [`retention`] how long the store keeps what
 //! * [`values`] durations, sizes, addresses, names, URLs
 //! * [`types`] what it means
 //! * [`print`] [`Config`] → raw, so that a printed configuration reads back equal
@@ -23,6 +24,7 @@ mod listen;
 mod print;
 mod raw;
 mod resolve;
+mod retention;
 mod secrets;
 mod types;
 mod values;

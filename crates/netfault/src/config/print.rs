@@ -139,6 +139,7 @@ fn store(store: &Store) -> RawStore {
             dir: some(path(&store.spool_dir)),
             max_size: some(show_size(store.spool_max)),
         }),
+        retention: Some(super::retention::to_raw(&store.retention)),
         ..RawStore::default()
     };
     match &store.engine {

@@ -219,6 +219,8 @@ pub(super) struct RawStore {
     pub updates: Option<super::Updates>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spool: Option<RawSpool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention: Option<super::retention::RawRetention>,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]

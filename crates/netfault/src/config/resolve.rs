@@ -294,6 +294,7 @@ fn store(context: &Context, place: Location, raw: RawStore, data_dir: &Path) -> 
         updates: raw.updates.unwrap_or_default(),
         spool_dir: context.folder_or(spool.and_then(|spool| spool.dir.as_ref()), data_dir.join("spool"))?,
         spool_max: context.read_or(spool.and_then(|spool| spool.max_size.as_ref()), SPOOL_MAX, space)?,
+        retention: super::retention::resolve(context, raw.retention.as_ref())?,
     };
     Ok(Some(store))
 }

@@ -56,6 +56,7 @@ store:
   password_file: {}
   updates: all
   spool: {{max_size: 1GiB}}
+  retention: {{dns_probes: 7d, incidents: forever}}
 journal: {{max_age: 36h}}
 alerts:
   receivers:
@@ -563,7 +564,21 @@ fn check_says_what_would_run() {
         assert!(lines.contains(part), "{lines}");
     }
     assert!(!lines.contains("correct horse"));
+    assert!(
+        lines.contains("kept:    bgp_updates 30d, dns_probes 7d, incidents forever, all else 400d"),
+        "{lines}"
+    );
     assert_eq!(read("").unwrap().describe().len(), 6);
+    let sentence = refused("store:\n  embedded: s\n  retention: {hints: 5m}\n");
+    assert!(
+        sentence.contains("3:22") && sentence.contains("at least 1h"),
+        "{sentence}"
+    );
+    let sentence = refused("store: {embedded: s, retention: {updates: 1d}}");
+    assert!(
+        sentence.contains("updates") && sentence.contains("bgp_updates"),
+        "{sentence}"
+    );
 }
 
 #[test]

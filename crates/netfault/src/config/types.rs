@@ -149,6 +149,8 @@ pub struct Store {
     pub spool_dir: PathBuf,
     /// Bytes that may wait for the store.
     pub spool_max: u64,
+    /// How long each table is kept.
+    pub retention: netfault_store::Retention,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -179,4 +179,6 @@ impl<'a> From<&'a Feed> for FeedEvent<'a> {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(super) mod samples;
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use netfault_model::{Output, Subject};
+use netfault_model::Output;
 use serde_json::Value;
 
 use super::event::event_line;
@@ -11,7 +11,7 @@ use super::style::Style;
 use super::{Format, rows};
 
 /// The columns of the CSV form: all kinds in one table, empty where a field does not apply.
-const COLUMNS: [&str; 67] = [
+const COLUMNS: [&str; 85] = [
     "kind",
     "at",
     "subject",
@@ -79,6 +79,24 @@ const COLUMNS: [&str; 67] = [
     "measured",
     "usual",
     "summary",
+    "services",
+    "layers",
+    "facts",
+    "masked_until",
+    "vantages",
+    "caches",
+    "vantage",
+    "complete",
+    "end",
+    "zone",
+    "parent_ns",
+    "child_ns",
+    "ds",
+    "servers",
+    "aliases",
+    "addresses",
+    "findings",
+    "frozen",
 ];
 
 /// Buffering is the caller's choice: it hands in a `BufWriter` for a replay, standard output for a service.
@@ -144,7 +162,7 @@ impl<W: Write> EventWriter<W> {
 fn record(output: &Output) -> io::Result<[String; COLUMNS.len()]> {
     let json: Value = serde_json::from_str(&event_line(output)?)?;
     let (peer, evidence) = (&json["peer"], &json["evidence"]);
-    let subject = subject_of(output).map_or(String::new(), |subject| subject.key().1);
+    let subject = subject_of(output);
     Ok(COLUMNS.map(|column| match column {
         "subject" => subject.clone(),
         "origin" => rows::plain(&json["subject"]["origin"]),
@@ -156,7 +174,15 @@ fn record(output: &Output) -> io::Result<[String; COLUMNS.len()]> {
         "kept_by" => rows::plain(&evidence["kept"]),
         "unknown_at" => rows::plain(&evidence["unknown"]),
         "children" => each(&json["children"], child),
-        column if EVIDENCE.contains(&column) => rows::plain(&evidence[column]),
+        "layers" => each(&json["layers"], layer),
+        "vantages" => each(&json["dns"]["vantages"], vantage),
+        "caches" => each(&json["dns"]["caches"], cache),
+        "masked_until" => rows::plain(&json["dns"]["masked_until"]),
+        "servers" => each(&json["servers"], server),
+        "addresses" => each(&json["addresses"], |it| rows::plain(&it["addr"])),
+        "findings" => each(&json["findings"], |it| rows::plain(&it["kind"])),
+        // Incidents have a rule of their own.
+        column if EVIDENCE.contains(&column) && evidence.is_object() => rows::plain(&evidence[column]),
         column => rows::plain(&json[column]),
     }))
 }
@@ -174,13 +200,46 @@ const EVIDENCE: [&str; 9] = [
     "share",
 ];
 
-fn subject_of(output: &Output) -> Option<&Subject> {
-    match output {
+fn subject_of(output: &Output) -> String {
+    let subject = match output {
         Output::Transition(transition) => Some(&transition.subject),
         Output::Incident(incident) => Some(&incident.subject),
         Output::Notable(notable) => notable.subject.as_ref(),
-        Output::Feed(_) | Output::Gap(_) | Output::Delegation(_) => None,
-    }
+        Output::Delegation(delegation) => return delegation.name.clone(),
+        Output::Feed(_) | Output::Gap(_) => None,
+    };
+    subject.map_or(String::new(), |subject| subject.key().1)
+}
+
+/// `bgp@2021-10-04T15:42:00.000000Z/2021-10-04T21:05:00.000000Z`, the second time only if it has recovered.
+fn layer(layer: &Value) -> String {
+    let recovered = rows::plain(&layer["recovered_at"]);
+    let end = if recovered.is_empty() { "" } else { "/" };
+    let (name, since) = (rows::plain(&layer["layer"]), rows::plain(&layer["since"]));
+    format!("{name}@{since}{end}{recovered}")
+}
+
+/// `fra1=0/4`: servers that answer, of those that should.
+fn vantage(view: &Value) -> String {
+    let name = rows::plain(&view["vantage"]);
+    format!("{name}={}/{}", view["servers_ok"], view["servers_eligible"])
+}
+
+/// `fra1/192.0.2.53:53=good`
+fn cache(view: &Value) -> String {
+    let verdict = match (view["good"].as_bool(), view["stale"].as_bool()) {
+        (Some(true), Some(true)) => "stale",
+        (Some(true), _) => "good",
+        _ => "bad",
+    };
+    let (vantage, resolver) = (rows::plain(&view["vantage"]), rows::plain(&view["resolver"]));
+    format!("{vantage}/{resolver}={verdict}")
+}
+
+/// `ns1.example.com/192.0.2.1=ok`
+fn server(server: &Value) -> String {
+    let (name, addr) = (rows::plain(&server["name"]), rows::plain(&server["addr"]));
+    format!("{name}/{addr}={}", rows::plain(&server["outcome"]))
 }
 
 /// `84.205.71.0/24=out`
@@ -201,7 +260,7 @@ fn each(list: &Value, show: impl Fn(&Value) -> String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::event::tests as samples;
+    use super::super::event::samples;
     use super::*;
 
     fn written(format: Format, outputs: &[Output]) -> String {
@@ -274,6 +333,22 @@ mod tests {
         let incident = rows.iter().find(|row| row["kind"] == "incident").unwrap();
         assert_eq!(incident["subject"], "12654");
         assert_eq!(incident["children"], "84.205.71.0/24=out www.example.com=ok");
+        let delegation = rows.iter().find(|row| row["kind"] == "delegation").unwrap();
+        assert_eq!(delegation["subject"], "www.example.com");
+        assert_eq!(
+            delegation["servers"],
+            "ns1.example.com/192.0.2.1=ok ns2.example.com/2001:db8::1="
+        );
+        assert_eq!(
+            (&delegation["addresses"], &delegation["findings"]),
+            (&"192.0.2.80".into(), &"lame".into())
+        );
+        let name = rows.iter().rfind(|row| row["kind"] == "transition").unwrap();
+        assert_eq!(name["vantages"], "fra1=0/4 tyo1=1/4");
+        assert_eq!(
+            name["caches"],
+            "fra1/192.0.2.53:53=good fra1/[2001:db8::53]:53=bad"
+        );
     }
 
     /// Every field of the JSON has a column, so that a field that is added later is not forgotten here.
@@ -285,7 +360,8 @@ mod tests {
                 .as_object()
                 .unwrap()
                 .keys()
-                .filter(|key| !["v", "peer", "evidence"].contains(&key.as_str()))
+                // The name of a delegation is its subject.
+                .filter(|key| !["v", "peer", "evidence", "dns", "name"].contains(&key.as_str()))
             {
                 assert!(COLUMNS.contains(&key.as_str()), "{key}");
             }

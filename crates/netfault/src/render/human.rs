@@ -222,7 +222,7 @@ fn feed(feed: &Feed, style: Style) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::event::tests as samples;
+    use super::super::event::samples;
     use super::*;
 
     const PLAIN: Style = Style { colour: false };

@@ -8,6 +8,7 @@
 //! * `engine`: the open database folder; `run`: one query on a blocking thread; `answer`, `reply`: its way back
 //! * `request`, `sql`, `codec`, `blocks`: what a request says and how its bytes are packed
 //! * `framing`: which output formats can be streamed, and how their pieces join
+//! * `notice`: where another process finds a running server
 //! * `server`: the HTTP side; `serve`: start and end; `supervise`: the child process; `args`: its command line
 //!
 //! Deliberately absent: HTTP sessions (`session_id` is ignored: each query has a session of its own), external
@@ -23,6 +24,7 @@ mod error;
 mod ffi;
 mod find;
 mod framing;
+mod notice;
 mod reply;
 mod request;
 mod run;
@@ -34,6 +36,7 @@ mod supervise;
 pub use args::{PASSWORD_ENV, parse_args};
 pub use error::{EngineError, Exception};
 pub use find::find;
+pub use notice::serving;
 pub use serve::{Bound, Ready, Running, ServeOptions, serve, start};
 pub use server::Limits;
 pub use supervise::{Health, Supervised, SupervisedOptions};

@@ -18,6 +18,7 @@ use super::engine::Engine;
 use super::error::EngineError;
 use super::ffi::Library;
 use super::find::find;
+use super::notice::Notice;
 use super::server::{Limits, Server};
 
 /// Open connections at a time, idle ones included. A guess, far above what a collector and a dashboard need.
@@ -168,6 +169,7 @@ pub struct Running {
     server: Arc<Server>,
     stop: watch::Sender<bool>,
     accepting: tokio::task::JoinHandle<()>,
+    notice: Option<Notice>,
 }
 
 /// Opens the engine and the port. Needs a multi-threaded tokio runtime.
@@ -183,7 +185,7 @@ pub async fn start(options: ServeOptions) -> Result<Running, EngineError> {
     let address = listener.local_addr().map_err(listen)?;
     let path = find(options.libchdb.as_deref())?;
     let password = options.password.map_or_else(random_password, Ok)?;
-    let dir = options.dir;
+    let dir = options.dir.clone();
     let opened = tokio::task::spawn_blocking(move || Engine::open(Library::open(&path)?, &dir)).await;
     let engine = Arc::new(opened.map_err(|panic| EngineError::Usage(panic.to_string()))??);
     let bound = Bound {
@@ -192,6 +194,10 @@ pub async fn start(options: ServeOptions) -> Result<Running, EngineError> {
         password: password.clone(),
         version: engine.version.clone(),
     };
+    // Only after the engine has let us in: the folder is ours now.
+    let notice = Notice::leave(&options.dir, &bound)
+        .inspect_err(|error| tracing::warn!(%error, "other processes will not find this database server"))
+        .ok();
     let server = Arc::new(Server::new(
         Arc::clone(&engine),
         options.user,
@@ -207,12 +213,14 @@ pub async fn start(options: ServeOptions) -> Result<Running, EngineError> {
         server,
         stop,
         accepting,
+        notice,
     })
 }
 
 impl Running {
     /// Stops accepting, waits for what runs (at most 8 s), cancels the rest, stops the engine.
     pub async fn shutdown(mut self) {
+        drop(self.notice.take());
         self.stop.send_replace(true);
         if tokio::time::timeout(DRAIN, &mut self.accepting).await.is_err() {
             tracing::warn!(

@@ -1,6 +1,6 @@
 //! `incidents`: every version of what belongs together.
 
-use netfault_model::{Child, Id, Incident};
+use netfault_model::{Child, Id, Incident, Layer};
 
 use super::{Names, json, serde_name, subjects};
 use crate::native::Block;
@@ -33,6 +33,11 @@ pub(super) const COLUMNS: &[&str] = &[
     "merged_into",
     "summary",
     "said",
+    "rule",
+    "services",
+    "layers.layer",
+    "layers.since",
+    "layers.recovered_at",
     "children.type",
     "children.subject",
     "children.origin",
@@ -44,7 +49,8 @@ pub(super) const COLUMNS: &[&str] = &[
 
 /// Memory held by one row, roughly, in bytes.
 pub(super) fn size(row: &Incident) -> usize {
-    384 + row.summary.len() + row.children.len() * 96
+    // The children stand in two places: as columns, and in what was said.
+    1024 + row.summary.len() * 2 + row.children.len() * 288
 }
 
 pub(super) fn encode(rows: &[Incident]) -> Vec<u8> {
@@ -86,8 +92,26 @@ pub(super) fn encode(rows: &[Incident]) -> Vec<u8> {
     block.strings("summary", rows.iter().map(|row| row.summary.as_str()));
     let said: Vec<String> = rows.iter().map(json).collect();
     block.strings("said", said.iter().map(String::as_str));
+    let rules: Vec<_> = rows
+        .iter()
+        .map(|row| row.rule.as_ref().map(serde_name).unwrap_or_default())
+        .collect();
+    Names::column(&mut block, "rule", rules.iter().map(String::as_str));
+    block.string_arrays("services", rows.iter().map(|row| row.services.as_slice()));
+    layers(&mut block, rows);
     children(&mut block, rows);
     block.finish()
+}
+
+fn layers(block: &mut Block, rows: &[Incident]) {
+    let layers: Vec<&[Layer]> = rows.iter().map(|row| row.layers.as_slice()).collect();
+    block.text_arrays("layers.layer", &layers, |it| it.layer.name().to_owned());
+    block.arrays("layers.since", "DateTime64(6)", &layers, |it| {
+        it.since.micros().to_le_bytes()
+    });
+    block.nullable_arrays("layers.recovered_at", "DateTime64(6)", &layers, |it| {
+        it.recovered_at.map(|at| at.micros().to_le_bytes())
+    });
 }
 
 fn children(block: &mut Block, rows: &[Incident]) {

@@ -158,7 +158,7 @@ fn embedded_a_delegation_comes_back_and_is_found_by_the_prefixes_it_depends_on()
         "example.org\tns\tns.example.org\t192.0.2.1\t\t\\N\ttimeout\n\
          facebook.com\tns\ta.ns.facebook.com\t129.134.30.12\t129.134.30.0/23\t32934\ttimeout\n\
          facebook.com\tns\tb.ns.facebook.com\t2a03:2880:f0fd::35\t2a03:2880::/32\t\\N\t\n\
-         facebook.com\taddress\t\t157.240.1.35\t\t\\N\t"
+         facebook.com\taddress\t\t157.240.1.35\t\t\\N"
     );
     assert_eq!(
         db.ask(

@@ -87,6 +87,35 @@ fn unseen() -> Transition {
     }
 }
 
+/// With everything that has no column of its own.
+fn explained() -> Incident {
+    let first = time("2021-10-04T15:53:01Z");
+    let layer = |layer, recovered_at| Layer {
+        layer,
+        since: first,
+        recovered_at,
+    };
+    Incident {
+        rule: Some(CauseRule::R1),
+        cause: Cause::NameServersWithdrawn,
+        services: vec!["Facebook".into(), "Instagram".into()],
+        layers: vec![
+            layer(LayerKind::Bgp, None),
+            layer(LayerKind::Dns, Some(first.plus_micros(1))),
+        ],
+        facts: Some(Box::new(Facts {
+            name: Some("facebook.com".into()),
+            servers: 8,
+            servers_lost: 8,
+            lead_s: Some(-12),
+            link: Some((Asn(1), Asn(2))),
+            masked_until: Some(first),
+            ..Facts::default()
+        })),
+        ..incident(SMALL, 1, IncidentState::Open)
+    }
+}
+
 fn fill(db: &Db, spool: &std::path::Path) {
     store(db, spool, |writer| {
         writer.transition(&out());
@@ -114,7 +143,7 @@ fn fill(db: &Db, spool: &std::path::Path) {
         });
         writer.incident(&Incident {
             shown: false,
-            ..incident(SMALL, 1, IncidentState::Open)
+            ..explained()
         });
     });
 }
@@ -138,6 +167,18 @@ fn embedded_every_version_of_an_incident_is_kept_and_the_newest_is_its_word() {
     );
     assert_eq!(versions(MERGED)[0].merged_into, Some(ORIGIN));
     assert_eq!(versions(Id(8)), []);
+    let small = Incident {
+        shown: false,
+        ..explained()
+    };
+    assert_eq!(versions(SMALL), [small]);
+    assert_eq!(
+        db.ask("SELECT rule, services, layers.layer, layers.recovered_at FROM incidents WHERE id = 3"),
+        "r1\t['Facebook','Instagram']\t['bgp','dns']\t[NULL,'2021-10-04 15:53:01.000001']"
+    );
+    // Rows of earlier releases have the columns alone.
+    db.ask("ALTER TABLE incidents UPDATE said = '' WHERE 1 SETTINGS mutations_sync = 2");
+    assert_eq!(versions(ORIGIN)[0], incident(ORIGIN, 1, IncidentState::Open));
 
     let ask = |filter: IncidentFilter| -> Vec<(Id, u32)> {
         let found = block_on(query::incidents(&client, &filter)).unwrap();

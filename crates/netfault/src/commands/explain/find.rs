@@ -59,7 +59,7 @@ fn only(ids: &[(Id, Named)], digits: &IdDigits, wanted: Wanted, place: &str) -> 
 
 async fn in_store(args: &ExplainArgs, wanted: Wanted) -> Result<Found> {
     let config = load(&args.config)?;
-    let store = OpenStore::open(section(&config)?).await?;
+    let store = OpenStore::join(section(&config)?).await?;
     let found = match store.migrated().await {
         Ok(client) => ask(&client, &args.id, wanted).await,
         Err(failure) => Err(failure),
