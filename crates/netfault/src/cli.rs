@@ -1,6 +1,7 @@
 //! The command line: what can be asked for, and nothing of how it is done.
 
 mod dns;
+mod stored;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use netfault_model::{Asn, Prefix, Time};
 use crate::render::Format;
 
 pub use dns::{CheckArgs, DnsCommand, ExpectArgs, RootArgs, WatchArgs};
+pub use stored::{AckArgs, DelegationArgs, DnsArgs, ExportArgs, HealthArgs, NoteArgs, ShowArgs};
 
 /// Watches the network layer of services: withdrawn routes, failing names, and which caused which.
 #[derive(Debug, Parser)]
@@ -206,15 +208,12 @@ pub enum QueryCommand {
     },
     /// Incidents, oldest first; the same as `netfault incidents list`.
     Incidents(ListArgs),
-    /// Names that failed, newest first.
-    Dns {
-        #[command(flatten)]
-        config: ConfigArg,
-        #[arg(long)]
-        name: Option<String>,
-        #[command(flatten)]
-        span: Span,
-    },
+    /// Names that failed, and which of their servers.
+    Dns(DnsArgs),
+    /// How name servers and resolvers did, by the minute.
+    DnsHealth(HealthArgs),
+    /// Whom names depend on: name servers, addresses, prefixes. And which names depend on a prefix.
+    Delegations(DelegationArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -222,7 +221,13 @@ pub enum IncidentsCommand {
     /// Incidents, oldest first, each in its newest version.
     List(ListArgs),
     /// One incident: its versions, its parts, and what they went through.
-    Show(ExplainArgs),
+    Show(ShowArgs),
+    /// Write something down about an incident.
+    Note(NoteArgs),
+    /// Take an incident on: its alerts are not repeated.
+    Ack(AckArgs),
+    /// A post-mortem in Markdown: cause, timeline of each layer, who saw it, notes, what is not known.
+    Export(ExportArgs),
 }
 
 #[derive(Debug, Args)]

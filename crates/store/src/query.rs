@@ -4,10 +4,11 @@
 //! * here: withdrawals and failures, in episodes
 //! * [`incidents`] what belonged together; [`explain`] why it was decided; [`notes`] what people say about it
 //! * [`delegations`] whom names depend on; [`health`] how their servers did
-//! * [`hints`] what is usual at this time of day
+//! * [`hints`] what is usual at this time of day; [`feeds`] what kept us from seeing
 
 pub mod delegations;
 pub mod explain;
+pub mod feeds;
 pub mod health;
 pub mod hints;
 pub mod incidents;
@@ -23,7 +24,8 @@ use crate::client::Client;
 use crate::error::StoreError;
 
 pub use delegations::{DelegationFilter, delegations};
-pub use explain::{Named, Step, named, steps, transition};
+pub use explain::{Named, Step, incident_transitions, named, steps, transition};
+pub use feeds::{FeedTrouble, feed_troubles};
 pub use health::{FailingServer, Health, HealthFilter, dns_health, failing_servers};
 pub use incidents::{IncidentFilter, incident_versions, incidents};
 pub use notes::{AckPoll, Note, NoteKind, add_note, notes};

@@ -1,10 +1,15 @@
 //! `netfault query`: what happened, from the store.
+//!
+//! * here: withdrawals, and what all of them share; [`dns`] failures and health; [`delegations`]
+
+mod delegations;
+mod dns;
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use netfault_store::Client;
-use netfault_store::query::{DnsFailureFilter, WithdrawalFilter, dns_failures, withdrawals};
+use netfault_store::query::{WithdrawalFilter, withdrawals};
 use serde::Serialize;
 
 use super::{load, unwritable};
@@ -38,29 +43,31 @@ pub async fn query(command: QueryCommand, format: Format) -> Result<ExitCode> {
             )
         }
         QueryCommand::Incidents(args) => super::incidents::list(args, format).await,
-        QueryCommand::Dns { config, name, span } => {
-            let filter = DnsFailureFilter {
-                name,
-                since: span.since,
-                until: span.until,
-                limit: span.limit,
-            };
-            let rows = ask(&config, async |client| dns_failures(&client, &filter).await).await?;
-            print(format, &rows, failure_columns(), "no name failed in that span")
+        QueryCommand::Dns(args) => dns::failures(args, format).await,
+        QueryCommand::DnsHealth(args) => dns::health(args, format).await,
+        QueryCommand::Delegations(args) => delegations::list(args, format).await,
+    }
+}
+
+/// The store of the configuration, with its tables up to date; to be closed.
+pub async fn store(config: &ConfigArg) -> Result<(OpenStore, Client)> {
+    let config = load(config)?;
+    let store = OpenStore::join(section(&config)?).await?;
+    match store.migrated().await {
+        Ok(client) => Ok((store, client)),
+        Err(failure) => {
+            store.close().await;
+            Err(failure)
         }
     }
 }
 
 pub async fn ask<T>(
     config: &ConfigArg,
-    question: impl AsyncFnOnce(Client) -> Result<Vec<T>, netfault_store::StoreError>,
-) -> Result<Vec<T>> {
-    let config = load(config)?;
-    let store = OpenStore::join(section(&config)?).await?;
-    let answer = match store.migrated().await {
-        Ok(client) => question(client).await.map_err(store_failure),
-        Err(failure) => Err(failure),
-    };
+    question: impl AsyncFnOnce(Client) -> Result<T, netfault_store::StoreError>,
+) -> Result<T> {
+    let (store, client) = store(config).await?;
+    let answer = question(client).await.map_err(store_failure);
     store.close().await;
     answer
 }
@@ -98,21 +105,6 @@ fn withdrawal_columns() -> Vec<Column> {
         Column::right("peers_eligible", "of peer ASes"),
         Column::left("baseline", "baseline"),
         Column::left("cover", "cover"),
-        Column::left("state", "state"),
-    ]
-}
-
-fn failure_columns() -> Vec<Column> {
-    vec![
-        Column::left("name", "name"),
-        Column::left("first_evidence_at", "first failure"),
-        Column::left("out_at", "out"),
-        Column::left("recovered_at", "ok again"),
-        Column::right("duration_s", "failed for, s"),
-        Column::left("worst", "worst"),
-        Column::left("finding", "finding"),
-        Column::right("servers_ok", "servers ok"),
-        Column::right("servers_eligible", "of"),
         Column::left("state", "state"),
     ]
 }

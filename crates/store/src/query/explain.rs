@@ -72,14 +72,10 @@ pub async fn steps(client: &Client, incident: &Incident) -> Result<Vec<Step>, St
     }
     let last = incident.cleared_at.map_or(i64::MAX, Time::micros);
     let query = client
-        .query(
+        .query(&format!(
             "SELECT leftPad(lower(hex(id)), 16, '0') AS hex, subject_type, subject, origin, from_state, to_state, at, \
-             visibility FROM transitions FINAL \
-             WHERE (subject_type, subject) IN \
-             (SELECT type, child FROM incidents ARRAY JOIN children.type AS type, children.subject AS child \
-              WHERE id = {id:UInt64}) \
-             AND toUnixTimestamp64Micro(at) BETWEEN {first:Int64} AND {last:Int64} ORDER BY at, subject, id",
-        )
+             visibility FROM transitions FINAL WHERE {OF_ITS_PARTS}"
+        ))
         .param("id", incident.id.0.to_string())
         .param("first", incident.first_evidence_at.micros().to_string())
         .param("last", last.to_string());
@@ -97,6 +93,30 @@ pub async fn steps(client: &Client, incident: &Incident) -> Result<Vec<Step>, St
         })
         .collect()
 }
+
+/// The same with their evidence, at most `limit`, the earliest: each of a thousand prefixes has hundreds of peers.
+pub async fn incident_transitions(
+    client: &Client,
+    incident: &Incident,
+    limit: u64,
+) -> Result<Vec<Transition>, StoreError> {
+    let last = incident.cleared_at.map_or(i64::MAX, Time::micros);
+    let query = client
+        .query(&format!(
+            "SELECT * FROM transitions FINAL WHERE {OF_ITS_PARTS} LIMIT {limit}"
+        ))
+        .param("id", incident.id.0.to_string())
+        .param("first", incident.first_evidence_at.micros().to_string())
+        .param("last", last.to_string());
+    let rows: Vec<Row> = client.fetch(query).await?;
+    rows.into_iter().map(Row::transition).collect()
+}
+
+/// Of the parts of an incident, while it lasted.
+const OF_ITS_PARTS: &str = "(subject_type, subject) IN \
+    (SELECT type, child FROM incidents ARRAY JOIN children.type AS type, children.subject AS child \
+     WHERE id = {id:UInt64}) \
+    AND toUnixTimestamp64Micro(at) BETWEEN {first:Int64} AND {last:Int64} ORDER BY at, subject, id";
 
 /// A row of `transitions`. Words that do not apply are empty there.
 #[derive(Deserialize)]

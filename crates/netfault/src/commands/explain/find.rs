@@ -11,11 +11,11 @@ use netfault_store::{Client, StoreError};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::load;
+use super::super::query::store;
 use super::{Found, History};
 use crate::cli::{ExplainArgs, IdDigits};
 use crate::exit::{Failure, Result};
-use crate::stores::{OpenStore, section, store_failure};
+use crate::stores::store_failure;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
@@ -58,17 +58,23 @@ fn only(ids: &[(Id, Named)], digits: &IdDigits, wanted: Wanted, place: &str) -> 
 }
 
 async fn in_store(args: &ExplainArgs, wanted: Wanted) -> Result<Found> {
-    let config = load(&args.config)?;
-    let store = OpenStore::join(section(&config)?).await?;
-    let found = match store.migrated().await {
-        Ok(client) => ask(&client, &args.id, wanted).await,
-        Err(failure) => Err(failure),
-    };
+    let (store, client) = store(&args.config).await?;
+    let found = ask(&client, &args.id, wanted).await;
     store.close().await;
     found
 }
 
-async fn ask(client: &Client, digits: &IdDigits, wanted: Wanted) -> Result<Found> {
+/// The newest version of the incident that is meant.
+pub async fn incident_of(client: &Client, digits: &IdDigits) -> Result<Incident> {
+    match ask(client, digits, Wanted::Incident).await? {
+        Found::Incident(history) => Ok(history.newest().clone()),
+        Found::Transition(_) => Err(Failure::bug(
+            "a transition was found where an incident was asked for",
+        )),
+    }
+}
+
+pub async fn ask(client: &Client, digits: &IdDigits, wanted: Wanted) -> Result<Found> {
     let mut ids = query::named(client, &digits.0).await.map_err(store_failure)?;
     ids.retain(|(_, what)| wanted.takes(*what));
     let (id, what) = only(&ids, digits, wanted, "the store")?;
@@ -91,7 +97,12 @@ async fn history(client: &Client, id: Id) -> Result<Option<History>, StoreError>
         return Ok(None);
     };
     let steps = query::steps(client, newest).await?;
-    Ok(Some(History { versions, steps }))
+    let notes = query::notes(client, &[id]).await?;
+    Ok(Some(History {
+        versions,
+        steps,
+        notes,
+    }))
 }
 
 fn in_events(path: &Path, digits: &IdDigits, wanted: Wanted) -> Result<Found> {
@@ -206,7 +217,11 @@ impl Events {
                 .collect(),
             None => Vec::new(),
         };
-        History { versions, steps }
+        History {
+            versions,
+            steps,
+            notes: Vec::new(),
+        }
     }
 }
 

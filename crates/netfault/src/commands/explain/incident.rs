@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use netfault_model::{Baseline, Id, Incident, State, Subject, Time};
+use netfault_store::query::{Note, NoteKind};
 use serde::Serialize;
 use serde_json::json;
 
@@ -63,6 +64,12 @@ pub fn page(history: &History, style: Style) -> String {
         ),
     );
     facts(newest, &mut fact);
+    if !history.notes.is_empty() {
+        page.push_str("\nWhat people said\n");
+        for note in &history.notes {
+            page.push_str(&said(note, newest.first_evidence_at));
+        }
+    }
     section(&mut page, "Versions", &versions(history), history.versions.len());
     section(&mut page, "Parts", &parts(newest), newest.children.len());
     if !history.steps.is_empty() {
@@ -77,8 +84,36 @@ pub fn page(history: &History, style: Style) -> String {
     page
 }
 
+/// `  16:00:00  alice acknowledged it: on it`, further lines of the text below.
+fn said(note: &Note, beside: Time) -> String {
+    let (at, by) = (moment_beside(note.at, beside), &note.by);
+    let does = match (note.kind, note.text.is_empty()) {
+        (NoteKind::Ack, true) => " acknowledged it",
+        (NoteKind::Ack, false) => " acknowledged it: ",
+        (NoteKind::Note, _) => ": ",
+    };
+    let text = note.text.lines().collect::<Vec<_>>().join("\n            ");
+    format!("  {at}  {by}{does}{text}\n")
+}
+
 fn facts(incident: &Incident, fact: &mut impl FnMut(&str, String)) {
-    fact("cause", incident.cause.name().replace('_', " "));
+    let rule = incident.rule.map_or(String::new(), |rule| {
+        format!(" (rule {})", format!("{rule:?}").to_uppercase())
+    });
+    fact(
+        "cause",
+        format!("{}{rule}", incident.cause.name().replace('_', " ")),
+    );
+    if !incident.services.is_empty() {
+        fact("services", incident.services.join(", "));
+    }
+    for layer in &incident.layers {
+        let since = moment_beside(layer.since, incident.first_evidence_at);
+        let until = layer.recovered_at.map_or(", not well yet".to_owned(), |at| {
+            format!(" to {}", moment_beside(at, layer.since))
+        });
+        fact(layer.layer.name(), format!("{since}{until}"));
+    }
     fact("severity", incident.severity.to_string());
     let baseline = match incident.baseline {
         Baseline::Held => "held",
@@ -143,6 +178,36 @@ fn section(
     if all > rows.len() {
         let _ = writeln!(page, "  … and {} more (--format json has all)", all - rows.len());
     }
+}
+
+/// Every version, for `--versions`.
+pub fn version_rows(history: &History, format: Format) -> (Vec<Column>, Vec<serde_json::Value>) {
+    let keys = [
+        ("version", "version"),
+        ("at", "at"),
+        ("state", "state"),
+        ("level", "level"),
+        ("severity", "severity"),
+        ("confidence", "sure"),
+        ("prefixes_down", "down"),
+        ("prefixes", "of"),
+        ("summary", "what was said"),
+    ];
+    let is_csv = format == Format::Csv;
+    let column = |(key, title)| Column::left(key, if is_csv { key } else { title });
+    let row = |it: &Incident| {
+        let (at, confidence) = match is_csv {
+            true => (it.at.to_string(), it.confidence.to_string()),
+            false => (moment(it.at), format!("{:.0} %", it.confidence * 100.0)),
+        };
+        json!({"version": it.version, "at": at, "state": it.state.name(), "level": it.level.name(),
+            "severity": it.severity, "confidence": confidence, "prefixes_down": it.prefixes_down,
+            "prefixes": it.prefixes, "summary": it.summary})
+    };
+    (
+        keys.map(column).to_vec(),
+        history.versions.iter().map(row).collect(),
+    )
 }
 
 fn versions(history: &History) -> (Vec<Column>, Vec<serde_json::Value>) {

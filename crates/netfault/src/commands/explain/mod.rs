@@ -13,13 +13,17 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use netfault_model::{Incident, Output, Transition};
-use netfault_store::query::Step;
+use netfault_store::query::{Note, Step};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+pub use find::Wanted;
+pub use find::{ask as find_in_store, incident_of};
+pub use transition::words;
+
 use super::unwritable;
-use crate::cli::ExplainArgs;
-use crate::exit::Result;
+use crate::cli::{ExplainArgs, ShowArgs};
+use crate::exit::{Failure, Result};
 use crate::render::{Column, Format, RowWriter, Style, event_line, quiet_pipe};
 
 /// What an id stands for.
@@ -32,6 +36,8 @@ pub enum Found {
 pub struct History {
     pub versions: Vec<Incident>,
     pub steps: Vec<Step>,
+    /// What people said about it; only the store has that.
+    pub notes: Vec<Note>,
 }
 
 impl History {
@@ -39,6 +45,34 @@ impl History {
     pub fn newest(&self) -> &Incident {
         &self.versions[self.versions.len() - 1]
     }
+
+    /// As it stood in that version: what came later is forgotten, notes too.
+    fn go_back_to(&mut self, version: u32) -> Result<()> {
+        let newest = self.newest().version;
+        if self.versions.iter().all(|it| it.version != version) {
+            return Err(Failure::data(format_args!(
+                "incident {} has no version {version}; its newest is {newest}",
+                self.newest().id
+            )));
+        }
+        self.versions.retain(|it| it.version <= version);
+        if version < newest {
+            let at = self.newest().at;
+            self.steps.retain(|step| step.at <= at);
+            self.notes.retain(|note| note.at <= at);
+        }
+        Ok(())
+    }
+
+    /// The versions as they stand in ndjson.
+    fn events(&self) -> std::io::Result<Vec<Box<RawValue>>> {
+        let event = |version: &Incident| raw(&Output::Incident(Box::new(version.clone())));
+        self.versions.iter().map(event).collect()
+    }
+}
+
+fn raw(output: &Output) -> std::io::Result<Box<RawValue>> {
+    Ok(event_line(output).and_then(RawValue::from_string)?)
 }
 
 pub async fn explain(args: ExplainArgs, format: Format) -> Result<ExitCode> {
@@ -47,9 +81,39 @@ pub async fn explain(args: ExplainArgs, format: Format) -> Result<ExitCode> {
 }
 
 /// `netfault incidents show`.
-pub async fn show_incident(args: ExplainArgs, format: Format) -> Result<ExitCode> {
-    let found = find::find(&args, find::Wanted::Incident).await?;
-    show(&found, format)
+pub async fn show_incident(args: ShowArgs, format: Format) -> Result<ExitCode> {
+    let mut found = find::find(&args.what, find::Wanted::Incident).await?;
+    if let (Found::Incident(history), Some(version)) = (&mut found, args.version) {
+        history.go_back_to(version)?;
+    }
+    match &found {
+        Found::Incident(history) if args.versions => versions(history, format),
+        _ => show(&found, format),
+    }
+}
+
+/// `--versions`: what was said, and when.
+fn versions(history: &History, format: Format) -> Result<ExitCode> {
+    let mut out = std::io::stdout().lock();
+    let written = match format {
+        Format::Json | Format::Ndjson => {
+            let events = history.events();
+            events.and_then(|events| {
+                let mut writer = RowWriter::new(&mut out, format, Vec::new());
+                events.iter().try_for_each(|event| writer.row(event))?;
+                writer.finish().map(drop)
+            })
+        }
+        Format::Table | Format::Csv => {
+            let (columns, rows) = incident::version_rows(history, format);
+            let mut writer = RowWriter::new(&mut out, format, columns);
+            rows.iter()
+                .try_for_each(|row| writer.row(row))
+                .and_then(|()| writer.finish().map(drop))
+        }
+    };
+    quiet_pipe(written.and_then(|()| out.flush())).map_err(unwritable)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn show(found: &Found, format: Format) -> Result<ExitCode> {
@@ -84,12 +148,12 @@ fn json(found: &Found) -> std::io::Result<String> {
         peers: Vec<transition::Peer>,
     }
     #[derive(Serialize)]
-    struct OfIncident {
+    struct OfIncident<'a> {
         kind: &'static str,
         versions: Vec<Box<RawValue>>,
         steps: Vec<incident::StepRow>,
+        notes: &'a [Note],
     }
-    let raw = |output: &Output| event_line(output).and_then(RawValue::from_string);
     let line = match found {
         Found::Transition(it) => serde_json::to_string(&OfTransition {
             kind: "transition",
@@ -99,12 +163,9 @@ fn json(found: &Found) -> std::io::Result<String> {
         }),
         Found::Incident(it) => serde_json::to_string(&OfIncident {
             kind: "incident",
-            versions: it
-                .versions
-                .iter()
-                .map(|version| raw(&Output::Incident(Box::new(version.clone()))))
-                .collect::<Result<_, _>>()?,
+            versions: it.events()?,
             steps: incident::rows(it),
+            notes: &it.notes,
         }),
     };
     Ok(line?)

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use netfault_model::{Asn, Baseline, Cover, Evidence, Rule, Subject, Time, Transition};
+use netfault_model::{Asn, Baseline, Cover, Evidence, NameEvidence, Rule, Subject, Time, Transition};
 use serde::Serialize;
 
 use crate::render::{Style, change, moment, moment_beside, share_sentence, who};
@@ -101,7 +101,67 @@ pub fn page(transition: &Transition, style: Style) -> String {
         evidence_facts(transition, evidence, &mut fact);
     }
     page.push_str(&votes(transition));
+    if let Some(dns) = transition.dns.as_deref() {
+        page.push_str(&views(dns, transition.at));
+    }
     page
+}
+
+/// Of a name: what each vantage sees of its authorities, and for how long caches still hide a failure.
+fn views(dns: &NameEvidence, at: Time) -> String {
+    let mut text = String::new();
+    // A String takes everything.
+    if !dns.vantages.is_empty() {
+        text.push_str("\nSeen from\n");
+    }
+    for view in &dns.vantages {
+        let blind = if view.sighted {
+            ""
+        } else {
+            ", but it sees nothing else either: not counted"
+        };
+        let (ok, of) = (view.servers_ok, view.servers_eligible);
+        let _ = writeln!(
+            text,
+            "  {:<16}  {ok} of {of} name servers answer{blind}",
+            view.vantage
+        );
+    }
+    if let Some(until) = dns.masked_until {
+        let left = until.since(at) / 1_000_000;
+        let until = moment_beside(until, at);
+        let _ = match left {
+            0.. => writeln!(
+                text,
+                "\nCaches hide it from some users until {until}, {left} s later"
+            ),
+            _ => writeln!(text, "\nCaches hid it until {until}"),
+        };
+    } else if !dns.caches.is_empty() {
+        text.push_str("\nCaches\n");
+    }
+    for view in &dns.caches {
+        let verdict = match (view.good, view.stale) {
+            (true, true) => "answers from a stale cache".to_owned(),
+            (true, false) => "answers".to_owned(),
+            (false, _) => "does not answer".to_owned(),
+        };
+        let until = view.until.map_or(String::new(), |until| {
+            format!(", cached until {}", moment_beside(until, at))
+        });
+        let _ = writeln!(
+            text,
+            "  {:<16}  {}  {verdict}{until}",
+            view.vantage, view.resolver
+        );
+    }
+    text
+}
+
+/// A name of the model in words: `authority_unreachable` is `authority unreachable`.
+pub fn words(value: &impl Serialize) -> String {
+    let word = serde_json::to_value(value).unwrap_or_default();
+    word.as_str().unwrap_or_default().replace('_', " ")
 }
 
 fn facts(transition: &Transition, fact: &mut impl FnMut(&str, String)) {
@@ -122,8 +182,7 @@ fn facts(transition: &Transition, fact: &mut impl FnMut(&str, String)) {
         fact("resolvers", format!("{ok} of {of} answer"));
     }
     if let Some(finding) = transition.finding {
-        let word = serde_json::to_value(finding).unwrap_or_default();
-        fact("finding", word.as_str().unwrap_or_default().replace('_', " "));
+        fact("finding", words(&finding));
     }
     fact(
         "first loss",
