@@ -8,7 +8,8 @@ use std::time::Instant;
 use common::*;
 use serde_json::Value;
 
-const CONFIG: &str = "watch: all\nsources: {ris_live: {enabled: false}}\ndetect: {held_for_s: 60}\nstore: {embedded: store}\n";
+const CONFIG: &str =
+    "watch: all\nsources: {ris_live: {enabled: false}}\ndetect: {held_for_s: 60}\nstore: {embedded: store}\n";
 
 fn ask(dir: &Path, format: &str, args: &[&str]) -> Ended {
     let mut command = netfault(dir);
@@ -125,18 +126,24 @@ fn store_names_are_found_by_prefix_and_their_servers_by_the_minute() {
     std::fs::write(dir.join("n.yaml"), CONFIG).unwrap();
     ask(dir, "table", &["db", "migrate"]).ok();
     let sql = |text: &str| ask(dir, "table", &["db", "sql", text]).ok().out;
-    sql("INSERT INTO delegations (name, at, vantage, complete, end, zone, `servers.zone`, `servers.name`, `servers.addr`, \
+    sql(
+        "INSERT INTO delegations (name, at, vantage, complete, end, zone, `servers.zone`, `servers.name`, `servers.addr`, \
          `servers.in_parent`, `servers.in_child`, `servers.glue`, `servers.outcome`, `servers.prefix`, `servers.origin`, \
          `findings.fault`, `findings.kind`, `findings.zone`, `findings.text`) VALUES \
          ('example.com', '2026-11-27 02:00:00', 'fra1', true, 'an answer', 'example.com', \
          ['example.com', 'example.com'], ['ns1.example.com', 'ns2.example.com'], ['192.0.2.1', '198.51.100.1'], \
          [true, true], [true, true], [true, true], ['ok', 'timeout'], ['192.0.2.0/24', ''], [64500, 0], \
-         [true], ['unreachable'], ['example.com'], ['ns2.example.com does not answer'])");
-    sql("INSERT INTO dns_probes (name, at, vantage, role, server, port, qname, qtype, outcome, authoritative, latency_us, transport) \
+         [true], ['unreachable'], ['example.com'], ['ns2.example.com does not answer'])",
+    );
+    sql(
+        "INSERT INTO dns_probes (name, at, vantage, role, server, port, qname, qtype, outcome, authoritative, latency_us, transport) \
          SELECT 'example.com', toDateTime64('2026-11-27 02:00:00', 6) + number * 30, 'fra1', 'authority', '192.0.2.1', 53, \
-         'example.com', 'SOA', if(number < 4, 'ok', 'timeout'), true, 1500, 'udp' FROM numbers(8)");
-    sql("INSERT INTO transitions (id, subject_type, subject, from_state, to_state, at, first_evidence_at, finding) VALUES \
-         (1, 'name', 'example.com', 'ok', 'out', '2026-11-27 02:03:00', '2026-11-27 02:02:00', 'authority_unreachable')");
+         'example.com', 'SOA', if(number < 4, 'ok', 'timeout'), true, 1500, 'udp' FROM numbers(8)",
+    );
+    sql(
+        "INSERT INTO transitions (id, subject_type, subject, from_state, to_state, at, first_evidence_at, finding) VALUES \
+         (1, 'name', 'example.com', 'ok', 'out', '2026-11-27 02:03:00', '2026-11-27 02:02:00', 'authority_unreachable')",
+    );
 
     let query = |format, args: &[&str]| ask(dir, format, &[&["query"], args].concat()).ok().out;
     let page = query("table", &["delegations", "--name", "example.com."]);
@@ -155,11 +162,20 @@ fn store_names_are_found_by_prefix_and_their_servers_by_the_minute() {
         (&event["kind"], &event["servers"][0]["route"]["origin"]),
         (&"delegation".into(), &64500.into())
     );
-    assert_eq!(query("ndjson", &["delegations", "--prefix", "203.0.113.0/24"]), "");
+    assert_eq!(
+        query("ndjson", &["delegations", "--prefix", "203.0.113.0/24"]),
+        ""
+    );
 
     let health = query(
         "ndjson",
-        &["dns-health", "--name", "example.com", "--since", "2026-11-27T02:01:00Z"],
+        &[
+            "dns-health",
+            "--name",
+            "example.com",
+            "--since",
+            "2026-11-27T02:01:00Z",
+        ],
     );
     let oks: Vec<_> = health.lines().map(|line| json(line)["ok"].clone()).collect();
     assert_eq!(oks, [2, 0, 0]);

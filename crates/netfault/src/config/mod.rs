@@ -3,7 +3,6 @@
 //! * [`raw`] what the user typed: every key optional, unknown keys refused
 //! * [`resolve`] raw → [`Config`]: defaults, `${ENV}`, secrets, and every check that needs no network
 //! * [`dns`] the `dns` section: intervals, and whether the plan fits the servers' limits
-//! * [`archive`] the `sources.archive` section
 //! * [`listen`] the collector's door and who may report; [`agent`] the file of a vantage elsewhere
 //! * [`archive`] the `sources.archive` section; [`retention`] how long the store keeps what
 //! * [`values`] durations, sizes, addresses, names, URLs

@@ -85,8 +85,14 @@ pub(super) fn to_raw(retention: &Retention) -> RawRetention {
     })
 }
 
+/// In days where it is whole days: nobody counts retention in weeks.
 fn show(keep: Option<Duration>) -> String {
-    keep.map_or(FOREVER.to_owned(), values::show_duration)
+    const DAY: u64 = 86_400;
+    match keep {
+        None => FOREVER.to_owned(),
+        Some(keep) if keep.as_secs().is_multiple_of(DAY) => format!("{}d", keep.as_secs() / DAY),
+        Some(keep) => values::show_duration(keep),
+    }
 }
 
 /// `kept:    bgp_updates 30d, dns_probes 90d, all else 400d`

@@ -256,6 +256,9 @@ mod tests {
             "2008-02-24 02:03:42Z  INCIDENT            merged     AS12654 withdrew 1 of its 1 prefixes since 02:01:13 (severity 3, 90 % sure, watched, beacon; netfault explain 0123456789abcdef)",
             "2008-02-24 18:48:09Z  208.65.153.0/24     AS17557    note: origin change     AS17557 announces a part of 208.65.152.0/22 of AS36561, seen by 3 peer ASes",
             "2008-02-24 18:48:09Z  all feeds                      note: baseline over     9 % of all prefixes have a baseline (watched)",
+            "2008-02-24 02:03:42Z  www.example.com                partial → OUT           0 of 4 name servers and 1 of 2 resolvers answer (authority unreachable), failing since 02:01:13",
+            "2008-02-24 02:03:42Z  www.example.com     delegation           zone example.com: 2 addresses of name servers in 192.0.2.0/24 (AS64500), 2001:db8::/32",
+            "2008-02-24 02:03:42Z  www.example.com     delegation           zone not found: 0 addresses of name servers",
         ];
         assert_eq!(lines, expected);
     }

@@ -184,17 +184,15 @@ fn notes(case: &Case) -> String {
             NoteKind::Ack => " took it on",
             NoteKind::Note => "",
         };
-        out.push_str(&format!("{}, {}{does}:\n\n", moment(note.at), clean(&note.by)));
-        let text = if note.text.is_empty() {
-            "(without a word)"
-        } else {
-            &note.text
-        };
-        for line in text.lines() {
+        let end = if note.text.is_empty() { "." } else { ":\n" };
+        out.push_str(&format!("{}, {}{does}{end}\n", moment(note.at), clean(&note.by)));
+        for line in note.text.lines() {
             out.push_str(format!("> {}", clean(line)).trim_end());
             out.push('\n');
         }
         out.push('\n');
     }
+    out.truncate(out.trim_end().len());
+    out.push('\n');
     out
 }

@@ -10,10 +10,12 @@
 //! * [`agents`] the door for vantages elsewhere, and what they sent; [`ledger`] so that it is taken once
 //! * [`seeding`] the table of an archive; [`healing`] holes that it fills
 //! * [`sources`] the tasks that send; [`output`] a standard output that may fail
+//! * [`acks`] acknowledgements that people wrote into the store
 //!
 //! Sources start once the pipeline has its table back. Shutdown closes the channel: sources stop first, what
 //! they sent is still worked through, then the sinks are closed, each with a deadline.
 
+mod acks;
 mod agents;
 mod healing;
 mod ledger;
@@ -27,11 +29,12 @@ pub(super) use sources::dns_plan;
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use netfault_alerts::{Alerts, Notice, Open, Policy};
 use netfault_engine::Watchlist;
 use netfault_engine::notables::beacons::BeaconMode;
+use netfault_model::Time;
 use netfault_sources::journal;
 use netfault_store::{Writer, WriterConfig, embedded};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -158,6 +161,7 @@ async fn serve_with(
         ended = wait_for_end(stop_after) => ended,
         failed = started => failed,
         failed = migrate(store.filter(|_| !store_is_ready)) => failed,
+        () = acknowledgements(store) => Ok(()),
         failed = &mut worker => return finish(joined(failed)?),
     };
     tracing::info!("stopping: sources first, then what they sent is worked through");
@@ -223,6 +227,19 @@ async fn migrate(store: Option<&OpenStore>) -> Result<()> {
         tracing::info!("the store is ready");
     }
     std::future::pending().await
+}
+
+/// Never comes back.
+async fn acknowledgements(store: Option<&OpenStore>) {
+    if let Some(store) = store {
+        acks::pass_on(&store.target, now(), async |_| {}).await;
+    }
+    std::future::pending().await
+}
+
+fn now() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 pub(super) async fn wait_for_end(stop_after: Option<Duration>) -> Result<()> {

@@ -242,6 +242,7 @@ fn a_report_reads_as_it_should() {
         "- the first routing evidence came 8 min 7 s before the first DNS failure",
         "- 2 of 6 resolvers still answered from their caches, until 15:54:00 at the latest",
         "| `129.134.30.0/24` | out 15:53:10 | 2 | 1 | 1 | 1 |",
+        "2021-10-04 15:55:02 UTC, alice took it on.",
         "> \\| \"backbone\" \\<change\\> \\| \\*gone\\* wrong",
         "- What others saw: everything about routes comes from 1 collector.",
         "- What the feed of rrc00 would have said: 2 times suspect while it lasted.",
