@@ -209,9 +209,11 @@ fn store_of_a_running_service_can_be_asked_from_another_shell() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     std::fs::write(dir.join("n.yaml"), CONFIG).unwrap();
+    let out = ask(dir, "ndjson", &["replay", "--store", &lab("")]).ok().out;
+    let id = incidents(&out)[0]["id"].as_str().unwrap().to_owned();
     let mut command = netfault(dir);
     command.args(["run", "-c", "n.yaml"]);
-    let service = Running::start(command, dir, "service");
+    let mut service = Running::start(command, dir, "service");
     let notice = dir.join("store/netfault-serving.json");
     wait_for("the store of the service", || notice.exists().then_some(()));
     wait_for("its tables", || {
@@ -222,6 +224,9 @@ fn store_of_a_running_service_can_be_asked_from_another_shell() {
     assert_eq!(ask(dir, "ndjson", &["incidents", "list"]).ok().out, "");
     // Without the notice it would wait 20 s for the other one to go.
     assert!(begun.elapsed().as_secs() < 15, "{:?}", begun.elapsed());
+    // The service hears of it through the store.
+    ask(dir, "table", &["incidents", "ack", &id, "--by", "dave"]).ok();
+    service.says("by=\"dave\"");
     let (ended, _) = service.stop();
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     assert!(!notice.exists());

@@ -97,23 +97,7 @@ fn said(note: &Note, beside: Time) -> String {
 }
 
 fn facts(incident: &Incident, fact: &mut impl FnMut(&str, String)) {
-    let rule = incident.rule.map_or(String::new(), |rule| {
-        format!(" (rule {})", format!("{rule:?}").to_uppercase())
-    });
-    fact(
-        "cause",
-        format!("{}{rule}", incident.cause.name().replace('_', " ")),
-    );
-    if !incident.services.is_empty() {
-        fact("services", incident.services.join(", "));
-    }
-    for layer in &incident.layers {
-        let since = moment_beside(layer.since, incident.first_evidence_at);
-        let until = layer.recovered_at.map_or(", not well yet".to_owned(), |at| {
-            format!(" to {}", moment_beside(at, layer.since))
-        });
-        fact(layer.layer.name(), format!("{since}{until}"));
-    }
+    cause(incident, fact);
     fact("severity", incident.severity.to_string());
     let baseline = match incident.baseline {
         Baseline::Held => "held",
@@ -156,6 +140,27 @@ fn facts(incident: &Incident, fact: &mut impl FnMut(&str, String)) {
         .collect();
     if !marks.is_empty() {
         fact("marks", marks.join(", "));
+    }
+}
+
+/// What is held to be the cause, and how far each layer is.
+fn cause(incident: &Incident, fact: &mut impl FnMut(&str, String)) {
+    let rule = incident.rule.map_or(String::new(), |rule| {
+        format!(" (rule {})", format!("{rule:?}").to_uppercase())
+    });
+    fact(
+        "cause",
+        format!("{}{rule}", incident.cause.name().replace('_', " ")),
+    );
+    if !incident.services.is_empty() {
+        fact("services", incident.services.join(", "));
+    }
+    for layer in &incident.layers {
+        let since = moment_beside(layer.since, incident.first_evidence_at);
+        let until = layer.recovered_at.map_or(", not well yet".to_owned(), |at| {
+            format!(" to {}", moment_beside(at, layer.since))
+        });
+        fact(layer.layer.name(), format!("{since}{until}"));
     }
 }
 

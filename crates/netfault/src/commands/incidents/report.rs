@@ -87,56 +87,59 @@ fn head(case: &Case) -> String {
     if !newest.services.is_empty() {
         fact("Services", clean(&newest.services.join(", ")));
     }
-    let first = newest.first_evidence_at;
-    fact("First evidence", moment(first));
-    fact(
-        "Raised",
-        format!(
-            "{}, {} after the first evidence",
-            clock(newest.raised_at, first),
-            lasted(newest.raised_at.since(first))
-        ),
-    );
-    match newest.cleared_at {
-        Some(at) => fact(
-            "Cleared",
-            format!("{}, after {}", clock(at, first), lasted(at.since(first))),
-        ),
-        None => fact("Cleared", format!("not by {}", clock(newest.at, first))),
-    }
-    fact(
-        "Severity",
-        match worst.severity == newest.severity {
-            true => format!("{} of 5", newest.severity),
-            false => format!("{} of 5 at its worst, {} now", worst.severity, newest.severity),
-        },
-    );
-    fact("Confidence", format!("{:.0} %", worst.confidence * 100.0));
-    let ack = case.history.notes.iter().find(|note| note.kind == NoteKind::Ack);
-    fact(
-        "Taken on",
-        match ack {
-            Some(ack) => format!(
-                "by {} at {}, {} after it was raised",
-                clean(&ack.by),
-                clock(ack.at, first),
-                lasted(ack.at.since(newest.raised_at))
-            ),
-            None => "by nobody who said so".to_owned(),
-        },
-    );
-    let again = match newest.reopened {
-        0 => String::new(),
-        1 => "opened again once".to_owned(),
-        times => format!("opened again {times} times"),
+    times(newest, &mut fact);
+    let now = match worst.severity == newest.severity {
+        true => String::new(),
+        false => format!(" at its worst, {} now", newest.severity),
     };
-    let marks = [again.as_str(), if newest.flapping { "flapping" } else { "" }];
-    let marks: Vec<&str> = marks.into_iter().filter(|mark| !mark.is_empty()).collect();
-    if !marks.is_empty() {
-        fact("Marks", marks.join(", "));
+    fact("Severity", format!("{} of 5{now}", worst.severity));
+    fact("Confidence", format!("{:.0} %", worst.confidence * 100.0));
+    fact("Taken on", taken_on(case));
+    if newest.reopened > 0 {
+        let times = text::count(newest.reopened as usize, "time", "times");
+        fact("Opened again", times);
+    }
+    if newest.flapping {
+        fact(
+            "Flapping",
+            "yes: it went and came back again and again".to_owned(),
+        );
     }
     out.push_str(&table.finish());
     out
+}
+
+fn times(newest: &Incident, fact: &mut impl FnMut(&str, String)) {
+    let first = newest.first_evidence_at;
+    fact("First evidence", moment(first));
+    let after = lasted(newest.raised_at.since(first));
+    fact(
+        "Raised",
+        format!(
+            "{}, {after} after the first evidence",
+            clock(newest.raised_at, first)
+        ),
+    );
+    let cleared = match newest.cleared_at {
+        Some(at) => format!("{}, after {}", clock(at, first), lasted(at.since(first))),
+        None => format!("not by {}", clock(newest.at, first)),
+    };
+    fact("Cleared", cleared);
+}
+
+/// The first acknowledgement.
+fn taken_on(case: &Case) -> String {
+    let newest = case.newest();
+    let mut notes = case.history.notes.iter();
+    let Some(ack) = notes.find(|note| note.kind == NoteKind::Ack) else {
+        return "by nobody who said so".to_owned();
+    };
+    format!(
+        "by {} at {}, {} after it was raised",
+        clean(&ack.by),
+        clock(ack.at, newest.first_evidence_at),
+        lasted(ack.at.since(newest.raised_at))
+    )
 }
 
 fn parts(newest: &Incident) -> String {

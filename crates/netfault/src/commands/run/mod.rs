@@ -29,12 +29,11 @@ pub(super) use sources::dns_plan;
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use netfault_alerts::{Alerts, Notice, Open, Policy};
 use netfault_engine::Watchlist;
 use netfault_engine::notables::beacons::BeaconMode;
-use netfault_model::Time;
 use netfault_sources::journal;
 use netfault_store::{Writer, WriterConfig, embedded};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -160,8 +159,7 @@ async fn serve_with(
     let ended = tokio::select! {
         ended = wait_for_end(stop_after) => ended,
         failed = started => failed,
-        failed = migrate(store.filter(|_| !store_is_ready)) => failed,
-        () = acknowledgements(store) => Ok(()),
+        failed = attend(store, store_is_ready) => failed,
         failed = &mut worker => return finish(joined(failed)?),
     };
     tracing::info!("stopping: sources first, then what they sent is worked through");
@@ -220,26 +218,17 @@ fn finish(writer: Option<Writer>) -> Result<()> {
     Ok(())
 }
 
-/// Brings the tables up to date as soon as the store answers. Only comes back with a failure.
-async fn migrate(store: Option<&OpenStore>) -> Result<()> {
+/// Brings the tables up to date as soon as the store answers, then hears what people write into it. Only comes back
+/// with a failure.
+async fn attend(store: Option<&OpenStore>, is_ready: bool) -> Result<()> {
     if let Some(store) = store {
-        store.migrated_when_up().await?;
-        tracing::info!("the store is ready");
+        if !is_ready {
+            store.migrated_when_up().await?;
+            tracing::info!("the store is ready");
+        }
+        acks::pass_on(&store.target, async |_| {}).await;
     }
     std::future::pending().await
-}
-
-/// Never comes back.
-async fn acknowledgements(store: Option<&OpenStore>) {
-    if let Some(store) = store {
-        acks::pass_on(&store.target, now(), async |_| {}).await;
-    }
-    std::future::pending().await
-}
-
-fn now() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 pub(super) async fn wait_for_end(stop_after: Option<Duration>) -> Result<()> {

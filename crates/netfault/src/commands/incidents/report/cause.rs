@@ -1,6 +1,6 @@
 //! The cause: the rule that found it, and its numbers.
 
-use netfault_model::{Baseline, Cause, CauseRule, Facts, Incident};
+use netfault_model::{Baseline, Cause, CauseRule, Facts, Incident, Route};
 
 use super::Case;
 use super::text::{clean, clock, count, lasted};
@@ -86,12 +86,18 @@ fn sentence(cause: Cause) -> &'static str {
 }
 
 fn of_facts(facts: &Facts, incident: &Incident) -> Vec<String> {
+    let mut out = dependencies(facts);
+    out.extend(views(facts, incident));
+    out.extend(others(facts));
+    out
+}
+
+/// What the name depends on, and how much of that is lost.
+fn dependencies(facts: &Facts) -> Vec<String> {
     let mut out = Vec::new();
-    let name = facts.name.as_deref().map(clean).unwrap_or_default();
-    let of_name = if name.is_empty() {
-        String::new()
-    } else {
-        format!(" of {name}")
+    let of_name = match &facts.name {
+        Some(name) => format!(" of {}", clean(name)),
+        None => String::new(),
     };
     if facts.servers > 0 {
         out.push(format!(
@@ -106,14 +112,11 @@ fn of_facts(facts: &Facts, incident: &Incident) -> Vec<String> {
         ));
     }
     if !facts.carriers.is_empty() {
-        let carriers: Vec<String> = facts
-            .carriers
-            .iter()
-            .map(|route| match route.origin {
-                Some(origin) => format!("`{}` ({origin})", route.prefix),
-                None => format!("`{}`", route.prefix),
-            })
-            .collect();
+        let show = |route: &Route| match route.origin {
+            Some(origin) => format!("`{}` ({origin})", route.prefix),
+            None => format!("`{}`", route.prefix),
+        };
+        let carriers: Vec<String> = facts.carriers.iter().map(show).collect();
         out.push(format!("carried by {}", carriers.join(", ")));
     }
     if facts.peers > 0 {
@@ -122,9 +125,16 @@ fn of_facts(facts: &Facts, incident: &Incident) -> Vec<String> {
             facts.peers_lost, facts.peers
         ));
     }
+    out
+}
+
+/// What came first, and what the parent and the caches said.
+fn views(facts: &Facts, incident: &Incident) -> Vec<String> {
+    let mut out = Vec::new();
+    let first = incident.first_evidence_at;
     if let Some(lead) = facts.lead_s {
         let word = if lead >= 0 { "before" } else { "after" };
-        let time = lasted(lead.abs().saturating_mul(1_000_000));
+        let time = lasted(lead.saturating_abs().saturating_mul(1_000_000));
         out.push(format!(
             "the first routing evidence came {time} {word} the first DNS failure"
         ));
@@ -134,18 +144,24 @@ fn of_facts(facts: &Facts, incident: &Incident) -> Vec<String> {
         out.push(format!("the parent zone {word} to the name servers"));
     }
     if let Some(at) = facts.mapped_at {
-        let at = clock(at, incident.first_evidence_at);
+        let at = clock(at, first);
         out.push(format!("which addresses it depends on is known from {at}"));
     }
     if facts.caches > 0 {
         let until = facts.masked_until.map_or(String::new(), |at| {
-            format!(", until {} at the latest", clock(at, incident.first_evidence_at))
+            format!(", until {} at the latest", clock(at, first))
         });
         out.push(format!(
             "{} of {} resolvers still answered from their caches{until}",
             facts.caches_good, facts.caches
         ));
     }
+    out
+}
+
+/// Networks in between, and whoever else announced it.
+fn others(facts: &Facts) -> Vec<String> {
+    let mut out = Vec::new();
     if let Some(transit) = facts.transit {
         let link = facts
             .link
