@@ -14,7 +14,8 @@ pub fn clock(at: Time, beside: Time) -> String {
 
 /// `12 s`, `11 min 44 s`, `5 h 46 min`, `3 d 2 h`; a minus for what came before.
 pub fn lasted(micros: i64) -> String {
-    let seconds = (micros.unsigned_abs() + 500_000) / 1_000_000;
+    // Begun seconds do not count, as in the sentences of the engine.
+    let seconds = micros.unsigned_abs() / 1_000_000;
     let sign = if micros < 0 && seconds > 0 { "-" } else { "" };
     let pair = |large: u64, one: &str, small: u64, other: &str| match small {
         0 => format!("{sign}{large} {one}"),
