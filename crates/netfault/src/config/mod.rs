@@ -101,11 +101,6 @@ pub fn parse_server(text: &str) -> Result<std::net::SocketAddr, String> {
     values::server(text, 53)
 }
 
-/// A duration as it may stand in a configuration or on the command line: `30s`, `1h30m`.
-pub fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
-    values::duration(text)
-}
-
 /// Writes the commented default. Refuses to overwrite.
 pub fn init(path: &Path) -> Result<(), ConfigError> {
     let write = || -> std::io::Result<()> {

@@ -46,7 +46,8 @@ fn embedded_a_store_that_comes_up_late_gets_everything_in_order() {
     db.migrate();
     let report = writer.finish(PATIENCE).unwrap();
     assert!(report.drained, "{report:?}");
-    assert_eq!(db.count("SELECT count() FROM transitions"), 100);
+    let stored = db.count("SELECT count() FROM transitions");
+    assert_eq!(stored, 100, "{report:?}");
 }
 
 #[test]
