@@ -144,6 +144,7 @@ fn plan(names: u64, interval: Duration, port: u16) -> Plan {
             authorities,
             resolvers: Vec::new(),
             expect: None,
+            validate: false,
             private_ok: false,
         }
     };

@@ -67,6 +67,7 @@ async fn a_name_goes_out_with_its_authorities_and_comes_back_with_them() {
                 authorities: addrs.into(),
                 resolvers: vec![resolver.addr.into()],
                 expect: None,
+                validate: false,
                 private_ok: false,
             }],
         )

@@ -92,6 +92,7 @@ fn plan_of(text: &str, authorities: &[SocketAddr], resolvers: &[SocketAddr]) -> 
         authorities: authorities.iter().copied().collect(),
         resolvers: resolvers.iter().map(|addr| Resolver::udp(*addr)).collect(),
         expect: None,
+        validate: false,
         private_ok: false,
     }
 }

@@ -68,6 +68,7 @@ fn watch(config: &Config) -> RawWatch {
             authorities: servers(&name.authorities),
             resolvers: servers(&name.resolvers),
             expect: super::dns::answers::to_raw(&name.expect),
+            dnssec: Some(name.dnssec),
             private_ok: Some(name.private_ok),
         })
     };
@@ -124,6 +125,8 @@ fn dns(dns: &Dns) -> RawDns {
         authority_per_second: Some(spanned(dns.authority_per_second)),
         resolver_per_second: Some(spanned(dns.resolver_per_second)),
         refresh: some(show_duration(dns.refresh)),
+        trust_anchors: dns.trust_anchors.as_deref().map(|file| text(path(file))),
+        ca_file: dns.ca_file.as_deref().map(|file| text(path(file))),
         root_hints: dns.root_hints.as_ref().map(|hints| text(path(&hints.path))),
         controls: Some(super::dns::controls::to_raw(&dns.controls)),
         vantage: some(escape(&dns.vantage)),

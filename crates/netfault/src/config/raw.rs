@@ -85,6 +85,8 @@ pub(super) struct RawName {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect: Option<Spanned<RawExpect>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dnssec: Option<super::Dnssec>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub private_ok: Option<bool>,
 }
 
@@ -176,6 +178,10 @@ pub(super) struct RawDns {
     pub refresh: Option<Text>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub root_hints: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trust_anchors: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<Text>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub controls: Option<RawControls>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -328,6 +334,7 @@ impl<'de> Deserialize<'de> for RawName {
                     authorities: None,
                     resolvers: None,
                     expect: None,
+                    dnssec: None,
                     private_ok: None,
                 })
             }

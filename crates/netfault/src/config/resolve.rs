@@ -233,6 +233,7 @@ fn name(context: &Context, place: Location, raw: RawName, resolvers: &[Resolver]
         authorities: context.list(raw.authorities.as_ref(), dns_server)?,
         resolvers: dns::answers::resolvers(context, raw.resolvers.as_ref())?,
         expect: dns::answers::expect(context, raw.expect)?,
+        dnssec: raw.dnssec.unwrap_or_default(),
         private_ok: raw.private_ok.unwrap_or(false),
     };
     if name.authorities.is_empty() && name.resolvers.is_empty() && resolvers.is_empty() {

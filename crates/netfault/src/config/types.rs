@@ -56,8 +56,20 @@ pub struct Name {
     /// Empty: those of [`Dns`].
     pub resolvers: Vec<Resolver>,
     pub expect: Expect,
+    pub dnssec: Dnssec,
     /// It is meant to have private addresses; else they are `bogon`.
     pub private_ok: bool,
+}
+
+/// Who says whether a name's signatures hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dnssec {
+    /// The resolvers, each for itself; CD=1 tells a bogus answer from a failure.
+    #[default]
+    Resolver,
+    /// We do, for the answer of each resolver.
+    Validate,
 }
 
 /// What resolvers must say of a name. The default expects nothing.
@@ -119,6 +131,10 @@ pub struct Dns {
     pub refresh: Duration,
     /// `None`: the root of the Internet.
     pub root_hints: Option<RootHints>,
+    /// Keys that own validation believes. `None`: those of the root of the Internet.
+    pub trust_anchors: Option<PathBuf>,
+    /// Certificates that resolvers over TLS and HTTPS may have besides those of public authorities.
+    pub ca_file: Option<PathBuf>,
     pub controls: Controls,
     /// What this probe host is called in the data.
     pub vantage: String,

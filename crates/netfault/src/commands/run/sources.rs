@@ -7,11 +7,13 @@ use netfault_model::{Gap, GapSource, Input, Time};
 use netfault_sources::archive::Archive;
 use netfault_sources::archive::heal::{self, Hole};
 use netfault_sources::dns::schedule;
+use netfault_sources::dns::transport::tls::TlsRoots;
+use netfault_sources::dns::validate::Validation;
 use netfault_sources::ris_live::{self, ClientConfig, Subscription, system_clock};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::config::{Config, Controls, Lateness, RisLive};
+use crate::config::{Config, Controls, Dnssec, Lateness, RisLive};
 use crate::exit::{Failure, Result, sentence};
 use crate::heal::Healer;
 
@@ -150,6 +152,7 @@ pub fn dns_plan(config: &Config) -> Result<schedule::Plan> {
             expect: Some(&name.expect.answers)
                 .filter(|expect| !expect.is_empty())
                 .map(|expect| Arc::new(expect.clone())),
+            validate: name.dnssec == Dnssec::Validate,
             private_ok: name.private_ok,
         })
     });
@@ -162,6 +165,14 @@ pub fn dns_plan(config: &Config) -> Result<schedule::Plan> {
     plan.refresh = dns.refresh;
     if let Some(root) = &dns.root_hints {
         plan.hints = Arc::new(root.hints.clone());
+    }
+    if let Some(file) = &dns.trust_anchors {
+        let keys = Validation::from_file(file).map_err(|error| Failure::config(error.to_string()))?;
+        plan.validation = Arc::new(keys);
+    }
+    if let Some(file) = &dns.ca_file {
+        let roots = TlsRoots::with_file(file).map_err(|error| Failure::config(error.to_string()))?;
+        plan.tls = Some(Arc::new(roots));
     }
     plan.controls = controls(&dns.controls)?;
     Ok(plan)

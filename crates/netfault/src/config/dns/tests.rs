@@ -4,7 +4,7 @@ use std::path::Path;
 
 use netfault_sources::dns::expect::Wanted;
 
-use super::super::{Config, ConfigError};
+use super::super::{Config, ConfigError, Dnssec};
 
 fn read(yaml: &str) -> Result<Config, ConfigError> {
     Config::read(yaml, Path::new("netfault.yaml"), &|_| None)
@@ -31,6 +31,7 @@ watch:
     - www.example.com
     - name: mail.example.com
       resolvers: ["tcp://192.0.2.9", "https://dns.example.net/q@192.0.2.9"]
+      dnssec: validate
       expect: {any_of: [192.0.2.1, "mail.example.net"], within: [192.0.2.0/24], origin: [64500, AS64501], min_count: 1}
 dns:
   resolvers: [192.0.2.1, "tls://dns.example.net@192.0.2.1"]
@@ -59,6 +60,10 @@ fn what_is_typed_is_meant_and_printed() {
         (0.5, 50.0)
     );
     assert_eq!(config.dns.refresh.as_secs(), 1800);
+    assert_eq!(
+        (config.names[0].dnssec, mail.dnssec),
+        (Dnssec::Resolver, Dnssec::Validate)
+    );
     let controls = &config.dns.controls;
     assert_eq!(controls.names, ["www.example.net"]);
     assert_eq!(controls.authorities["."][0].to_string(), "192.0.2.77:53");
@@ -202,6 +207,8 @@ fn every_mistake_gets_one_sentence() {
     let twice =
         "watch: {names: [{name: a.example, resolvers: ['tcp://192.0.2.1']}]}\ndns: {resolvers: [192.0.2.1]}";
     assert!(refused(twice).contains("one address is asked in one way"));
+    assert!(refused("dns: {ca_file: /nowhere.pem}").contains("/nowhere.pem: "));
+    assert!(refused("dns: {trust_anchors: /nowhere.key}").contains("/nowhere.key: "));
     let wrong = "watch: {names: [{name: a.example, resolvers: ['sdns://192.0.2.1']}]}";
     assert!(
         refused(wrong).contains("'sdns://192.0.2.1' is not a resolver"),

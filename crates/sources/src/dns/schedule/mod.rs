@@ -47,6 +47,8 @@ use tokio::sync::{mpsc, watch};
 use super::expect::Expectation;
 use super::probe::{AUTHORITY_TIMEOUT, RESOLVER_TIMEOUT};
 use super::resolver::Resolver;
+use super::transport::tls::TlsRoots;
+use super::validate::Validation;
 use super::walk::{Hints, Limits};
 pub use controls::Controls;
 use scheduler::Scheduler;
@@ -64,6 +66,8 @@ pub struct NamePlan {
     pub resolvers: Vec<Resolver>,
     /// What these must answer; else the probe is a `wrong_answer`.
     pub expect: Option<Arc<Expectation>>,
+    /// The answers of resolvers are validated by ourselves: see `Plan::validation`.
+    pub validate: bool,
     /// It is meant to have private addresses.
     pub private_ok: bool,
 }
@@ -91,6 +95,10 @@ pub struct Plan {
     /// Where these walks begin. Default: at the root of the Internet.
     pub hints: Arc<Hints>,
     pub limits: Limits,
+    /// Whom own validation believes, where a name wants it. Default: the keys of the root of the Internet.
+    pub validation: Arc<Validation>,
+    /// Whom TLS believes. `None`: the public authorities.
+    pub tls: Option<Arc<TlsRoots>>,
 }
 
 impl Plan {
@@ -112,6 +120,8 @@ impl Plan {
                 time: Duration::from_secs(60),
                 ..Limits::default()
             },
+            validation: Arc::new(Validation::public()),
+            tls: None,
         }
     }
 }

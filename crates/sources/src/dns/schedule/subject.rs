@@ -124,6 +124,12 @@ impl Subject {
         watched.plan.expect.clone()
     }
 
+    /// What resolvers say of it is validated by ourselves.
+    pub fn validates(&self, role: Role) -> bool {
+        let watched = self.as_watched().filter(|_| role == Role::Resolver);
+        watched.is_some_and(|watched| watched.plan.validate)
+    }
+
     fn line_up(&mut self, interval: Duration) {
         let What::Watched(watched) = &self.what else {
             return;
