@@ -1,8 +1,8 @@
 -- DNS probes by the minute: kept when the single probes are gone, and quick to draw.
 --
 -- A probe may be inserted twice: a batch whose fate is not known is sent again, and a day may be replayed over what was
--- collected live. A sum would count it twice. So each probe stands here under a hash of what makes it itself, and
--- merging keeps one of each: the counts are exact however often and in whatever batches they came.
+-- collected live. A sum would count it twice. So each probe stands here under what makes it itself, and merging keeps one
+-- of each: the counts are exact however often and in whatever batches they came.
 CREATE TABLE IF NOT EXISTS dns_health_1m_data
 (
     minute      DateTime('UTC') CODEC(Delta, ZSTD(1)),
@@ -14,10 +14,9 @@ CREATE TABLE IF NOT EXISTS dns_health_1m_data
     outcome     LowCardinality(String),
     -- The server did its work: it answered, or it is an authority and said with authority that there is nothing.
     healthy     Bool,
-    -- Hash of the probe → latency in microseconds.
-    latencies   SimpleAggregateFunction(maxMap, Map(UInt64, UInt32)) CODEC(ZSTD(1)),
-    first_at    SimpleAggregateFunction(min, DateTime64(6, 'UTC')) CODEC(ZSTD(1)),
-    last_at     SimpleAggregateFunction(max, DateTime64(6, 'UTC')) CODEC(ZSTD(1)),
+    -- Each probe: its millisecond within the minute (upper 16 bits) and a hash of its question (lower 16) → its latency
+    -- in microseconds.
+    latencies   SimpleAggregateFunction(maxMap, Map(UInt32, UInt32)) CODEC(ZSTD(1)),
     ingested_at SimpleAggregateFunction(max, DateTime('UTC')) CODEC(ZSTD(1))
 )
 ENGINE = AggregatingMergeTree
@@ -37,9 +36,11 @@ SELECT
     port,
     outcome,
     outcome = 'ok' OR (role LIKE '%authority' AND authoritative AND outcome IN ('nodata', 'nxdomain', 'wrong_answer', 'bogon')) AS healthy,
-    map(sipHash64(at, qname, qtype, transport), latency_us) AS latencies,
-    at AS first_at,
-    at AS last_at,
+    map(
+        toUInt32(bitShiftLeft(toUInt32(positiveModulo(toUnixTimestamp64Milli(at), 60000)), 16)
+            + sipHash64(at, qname, qtype, transport) % 65536),
+        latency_us
+    ) AS latencies,
     now() AS ingested_at
 FROM dns_probes
 WHERE arrival != 'early';
@@ -55,9 +56,11 @@ SELECT
     port,
     outcome,
     outcome = 'ok' OR (role LIKE '%authority' AND authoritative AND outcome IN ('nodata', 'nxdomain', 'wrong_answer', 'bogon')) AS healthy,
-    map(sipHash64(at, qname, qtype, transport), latency_us) AS latencies,
-    at AS first_at,
-    at AS last_at,
+    map(
+        toUInt32(bitShiftLeft(toUInt32(positiveModulo(toUnixTimestamp64Milli(at), 60000)), 16)
+            + sipHash64(at, qname, qtype, transport) % 65536),
+        latency_us
+    ) AS latencies,
     ingested_at
 FROM dns_probes
 WHERE arrival != 'early';
@@ -79,8 +82,8 @@ SELECT
     quantileExactArrayOrNullIf(0.5)(mapValues(latencies), outcome NOT IN ('timeout', 'net_unreachable', 'void')) / 1000 AS latency_p50_ms,
     quantileExactArrayOrNullIf(0.95)(mapValues(latencies), outcome NOT IN ('timeout', 'net_unreachable', 'void')) / 1000 AS latency_p95_ms,
     quantileExactArrayOrNullIf(0.99)(mapValues(latencies), outcome NOT IN ('timeout', 'net_unreachable', 'void')) / 1000 AS latency_p99_ms,
-    min(first_at) AS first_probe_at,
-    max(last_at) AS last_probe_at
+    min(toDateTime64(minute, 6, 'UTC') + toIntervalMillisecond(bitShiftRight(arrayMin(mapKeys(latencies)), 16))) AS first_probe_at,
+    max(toDateTime64(minute, 6, 'UTC') + toIntervalMillisecond(bitShiftRight(arrayMax(mapKeys(latencies)), 16))) AS last_probe_at
 FROM dns_health_1m_data FINAL
 GROUP BY minute, name, vantage, role, server, port;
 
@@ -100,13 +103,13 @@ SELECT
     quantileExactArrayOrNullIf(0.5)(mapValues(latencies), outcome NOT IN ('timeout', 'net_unreachable', 'void')) / 1000 AS latency_p50_ms,
     quantileExactArrayOrNullIf(0.95)(mapValues(latencies), outcome NOT IN ('timeout', 'net_unreachable', 'void')) / 1000 AS latency_p95_ms,
     quantileExactArrayOrNullIf(0.99)(mapValues(latencies), outcome NOT IN ('timeout', 'net_unreachable', 'void')) / 1000 AS latency_p99_ms,
-    min(first_at) AS first_probe_at,
-    max(last_at) AS last_probe_at
+    min(toDateTime64(minute, 6, 'UTC') + toIntervalMillisecond(bitShiftRight(arrayMin(mapKeys(latencies)), 16))) AS first_probe_at,
+    max(toDateTime64(minute, 6, 'UTC') + toIntervalMillisecond(bitShiftRight(arrayMax(mapKeys(latencies)), 16))) AS last_probe_at
 FROM dns_health_1m_data FINAL
 GROUP BY hour, name, vantage, role, server, port;
 
 -- Who failed in a failure of a name: each row of dns_failures with every server that failed in it, when first and last, how
--- often, and how. Servers that were fine all the time are not here; dns_health_1m has them.
+-- often, and how; to the millisecond. Servers that were fine all the time are not here; dns_health_1m has them.
 CREATE OR REPLACE VIEW dns_failing_servers AS
 SELECT
     name,
@@ -127,10 +130,14 @@ FROM
 ) AS f
 INNER JOIN
 (
-    SELECT name, role, server, port, vantage, outcome, healthy, latencies, first_at, last_at
+    SELECT
+        name, role, server, port, vantage, outcome, healthy, latencies,
+        toDateTime64(minute, 6, 'UTC') + toIntervalMillisecond(bitShiftRight(arrayMin(mapKeys(latencies)), 16)) AS first_at,
+        toDateTime64(minute, 6, 'UTC') + toIntervalMillisecond(bitShiftRight(arrayMax(mapKeys(latencies)), 16)) AS last_at
     FROM dns_health_1m_data FINAL
     WHERE role NOT LIKE 'control%'
 ) AS d USING (name)
-WHERE last_at >= first_evidence_at AND (recovered_at IS NULL OR first_at <= recovered_at)
+-- They are cut to whole milliseconds.
+WHERE last_at > first_evidence_at - toIntervalMillisecond(1) AND (recovered_at IS NULL OR first_at <= recovered_at)
 GROUP BY name, failed_at, recovered_at, role, server, port
 HAVING failed > 0;
