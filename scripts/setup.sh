@@ -15,6 +15,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # program:package
 build=(cc:build-essential npm:npm)
 test=(knotd:knot knotc:knot nsd:nsd unbound:unbound dig:bind9-dnsutils bgpdump:bgpdump curl:curl ip:iproute2
+    prometheus-alertmanager:prometheus-alertmanager openssl:openssl
     python3:python3 bzip2:bzip2 openssl:openssl named:bind9 dnssec-signzone:bind9-utils)
 bench=(nsd:nsd dnsperf:dnsperf bzip2:bzip2 gzip:gzip)
 lint=(shellcheck:shellcheck python3:python3)
@@ -41,7 +42,7 @@ stop_services() {
     [ -d /run/systemd/system ] || return 0
     for package in "$@"; do
         case $package in
-        knot | nsd | unbound | frr | gobgpd) systemctl disable --quiet --now "$package" || true ;;
+        knot | nsd | unbound | frr | gobgpd | prometheus-alertmanager) systemctl disable --quiet --now "$package" || true ;;
         bird2) systemctl disable --quiet --now bird || true ;;
         esac
     done

@@ -6,35 +6,85 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use netfault_model::Time;
-use tokio::sync::{mpsc, oneshot};
+use netfault_model::{Id, Time};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::lane::{self, Batch, Counters, Counts, Lane};
+use crate::clock;
+use crate::failure::Failure;
+use crate::health::Health;
+use crate::heartbeat::{Heart, Heartbeat};
+use crate::http::Poster;
+use crate::lane::{Counters, Counts, Lane, Order};
 use crate::notice::{Notice, NoticeState};
 use crate::notices::Open;
+use crate::ourselves::Ourselves;
 use crate::outbox::{Log, OutboxError};
-use crate::receiver::Receiver;
-use crate::webhook::{Failure, Poster};
+use crate::receivers::Receiver;
+use crate::routing::Routing;
+use crate::silences::{Maintenance, Quiet, SilenceFile, Watcher};
+use crate::status;
 
 /// A batch waits here only while the one before it is written to disk (milliseconds), so a few are plenty.
 const QUEUE: usize = 16;
+/// How often the file of silences and the clock are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What the configuration says about alerts.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    pub receivers: Vec<Receiver>,
+    pub routing: Routing,
+    pub maintenance: Vec<Maintenance>,
+    /// `None`: beside the outbox.
+    pub silences: Option<SilenceFile>,
+    pub heartbeats: Vec<Heartbeat>,
+    /// What netfault's parts report. `None`: nobody does, and nothing is told about ourselves.
+    pub health: Option<Arc<Health>>,
+}
+
+impl From<Vec<Receiver>> for Setup {
+    fn from(receivers: Vec<Receiver>) -> Self {
+        Setup {
+            receivers,
+            ..Setup::default()
+        }
+    }
+}
 
 /// All receivers, each with its own task. Dropping it lets the tasks send what can be sent at once, then
 /// they end; [`Alerts::close`] waits for that.
 #[derive(Debug)]
 pub struct Alerts {
     lanes: Vec<Handle>,
+    /// Follows silences, the clock and our own health.
+    warden: Task,
     /// Held so that no second process uses the same outbox.
     _lock: File,
 }
 
 #[derive(Debug)]
 struct Handle {
-    name: String,
-    queue: mpsc::Sender<Batch>,
-    counters: Arc<Counters>,
+    inlet: Inlet,
     task: JoinHandle<()>,
+}
+
+/// Where a lane takes its orders.
+#[derive(Clone, Debug)]
+struct Inlet {
+    name: String,
+    queue: mpsc::Sender<Order>,
+    counters: Arc<Counters>,
+}
+
+/// Ends when it is dropped.
+#[derive(Debug)]
+struct Task(JoinHandle<()>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// What was left when the receivers were closed. It is on disk and is sent after the next start.
@@ -50,54 +100,72 @@ impl Alerts {
     /// earlier run left. Also returns what is open at the receivers, for [`crate::from_incident`].
     ///
     /// Must be called inside a tokio runtime.
-    pub fn start(receivers: Vec<Receiver>, folder: &Path) -> Result<(Self, Open), OutboxError> {
+    pub fn start(setup: impl Into<Setup>, folder: &Path) -> Result<(Self, Open), OutboxError> {
+        let setup = setup.into();
         let lock = lock(folder)?;
         let (mut lanes, mut open) = (Vec::new(), Open::default());
         let poster = Poster::new();
-        for receiver in receivers {
+        let routing = Arc::new(setup.routing);
+        let silences = setup
+            .silences
+            .unwrap_or_else(|| SilenceFile::new(folder.join("silences.json")));
+        let mut watcher = Watcher::new(silences, setup.maintenance);
+        let (now_quiet, quiet) = watch::channel(watcher.look(clock::now()));
+        let mut ourselves = Ourselves::default();
+        for receiver in setup.receivers {
             let (log, ledger) = Log::open(folder.join(format!("{}.jsonl", receiver.name)))?;
-            ledger.open().for_each(|notice| open.adopt(notice));
-            let counters = Arc::new(Counters::default());
-            let name = receiver.name.clone();
-            let lane = Lane::new(receiver, poster.clone(), (log, ledger), Arc::clone(&counters));
-            let (queue, batches) = mpsc::channel(QUEUE);
-            lanes.push(Handle {
-                name,
+            for entry in ledger.open() {
+                open.adopt(&entry.notice);
+                ourselves.adopt(&entry.notice, clock::now());
+            }
+            let (queue, orders) = mpsc::channel(QUEUE);
+            let inlet = Inlet {
+                name: receiver.name.clone(),
                 queue,
-                counters,
-                task: tokio::spawn(lane.run(batches)),
+                counters: Arc::new(Counters::default()),
+            };
+            let (routing, poster, counters) =
+                (Arc::clone(&routing), poster.clone(), Arc::clone(&inlet.counters));
+            let lane = Lane::new(receiver, routing, poster, (log, ledger), quiet.clone(), counters);
+            lanes.push(Handle {
+                inlet,
+                task: tokio::spawn(lane.run(orders)),
             });
         }
-        Ok((Alerts { lanes, _lock: lock }, open))
+        let warden = Warden {
+            inlets: lanes.iter().map(|lane| lane.inlet.clone()).collect(),
+            watcher,
+            quiet: now_quiet,
+            health: setup.health,
+            ourselves,
+            heart: Heart::new(setup.heartbeats, poster),
+            status: status::path(folder),
+            written: None,
+        };
+        let alerts = Alerts {
+            lanes,
+            warden: Task(tokio::spawn(warden.run())),
+            _lock: lock,
+        };
+        Ok((alerts, open))
     }
 
     /// Hands the notices to every receiver, and returns once they are on disk. Waits for the disk, never for
     /// a receiver.
     pub async fn send(&self, notices: &[Notice]) {
-        if notices.is_empty() {
-            return;
-        }
-        let mut waits = Vec::new();
+        send(self.lanes.iter().map(|lane| &lane.inlet), notices).await;
+    }
+
+    /// Somebody has looked after `incident` since `at`: it is not repeated any more, and PagerDuty is told. What opened
+    /// again later is not meant. Saying it twice does no harm.
+    pub async fn ack(&self, incident: Id, by: &str, at: Time) {
         for lane in &self.lanes {
-            let (saved, wait) = oneshot::channel();
-            // The queue closes only if the task has panicked; the other receivers are still served.
-            match lane
-                .queue
-                .send(Batch {
-                    notices: notices.to_vec(),
-                    saved,
-                })
-                .await
-            {
-                Ok(()) => waits.push(wait),
-                Err(_) => tracing::error!(
-                    receiver = lane.name,
-                    "the task of the receiver is gone, alerts are lost"
-                ),
-            }
-        }
-        for wait in waits {
-            let _ = wait.await;
+            let order = Order::Ack {
+                incident: incident.to_string(),
+                by: by.to_owned(),
+                at,
+            };
+            let _ = lane.inlet.queue.send(order).await; // said in `send`, where it loses something
         }
     }
 
@@ -105,7 +173,7 @@ impl Alerts {
     pub fn counts(&self) -> impl Iterator<Item = (&str, Counts)> {
         self.lanes
             .iter()
-            .map(|lane| (lane.name.as_str(), lane.counters.read()))
+            .map(|lane| (lane.inlet.name.as_str(), lane.inlet.counters.read()))
     }
 
     /// Sends what can be sent at once, for at most `deadline`.
@@ -115,13 +183,12 @@ impl Alerts {
             pending: 0,
             in_time: true,
         };
-        for Handle {
-            queue,
-            counters,
-            mut task,
-            ..
-        } in self.lanes
-        {
+        // It holds the queues, too.
+        let mut warden = self.warden;
+        warden.0.abort();
+        let _ = (&mut warden.0).await;
+        for Handle { inlet, mut task } in self.lanes {
+            let Inlet { queue, counters, .. } = inlet;
             drop(queue);
             if tokio::time::timeout_at(until, &mut task).await.is_err() {
                 closed.in_time = false;
@@ -131,6 +198,89 @@ impl Alerts {
             closed.pending += counters.read().pending;
         }
         closed
+    }
+}
+
+async fn send(inlets: impl Iterator<Item = &Inlet>, notices: &[Notice]) {
+    if notices.is_empty() {
+        return;
+    }
+    let mut waits = Vec::new();
+    for inlet in inlets {
+        let (saved, wait) = oneshot::channel();
+        let order = Order::Put {
+            notices: notices.to_vec(),
+            saved,
+        };
+        // The queue closes only if the task has panicked; the other receivers are still served.
+        match inlet.queue.send(order).await {
+            Ok(()) => waits.push(wait),
+            Err(_) => tracing::error!(
+                receiver = inlet.name,
+                "the task of the receiver is gone, alerts are lost"
+            ),
+        }
+    }
+    for wait in waits {
+        let _ = wait.await;
+    }
+}
+
+/// Looks once a second: what is silenced now, how the receivers fare, whether we are well.
+struct Warden {
+    inlets: Vec<Inlet>,
+    watcher: Watcher,
+    quiet: watch::Sender<Quiet>,
+    health: Option<Arc<Health>>,
+    ourselves: Ourselves,
+    heart: Heart,
+    status: PathBuf,
+    written: Option<Vec<(String, Counts)>>,
+}
+
+impl Warden {
+    async fn run(mut self) {
+        let mut every = tokio::time::interval(LOOK);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            every.tick().await;
+            let now = self.watcher.look(clock::now());
+            self.quiet.send_if_modified(|before| {
+                let changed = *before != now;
+                *before = now;
+                changed
+            });
+            let counts: Vec<(String, Counts)> = self
+                .inlets
+                .iter()
+                .map(|inlet| (inlet.name.clone(), inlet.counters.read()))
+                .collect();
+            self.look_at_ourselves(&counts).await;
+            if self.written.as_ref() != Some(&counts) {
+                status::write(&self.status, &counts);
+                self.written = Some(counts);
+            }
+        }
+    }
+
+    async fn look_at_ourselves(&mut self, counts: &[(String, Counts)]) {
+        let Some(health) = &self.health else { return };
+        let now = clock::now();
+        let counts = counts
+            .iter()
+            .map(|(name, counts)| (name.as_str(), counts.clone()));
+        let troubles = health.judge(now, counts);
+        self.heart.step(&troubles, now);
+        let notices = self.ourselves.step(&troubles, now);
+        for notice in &notices {
+            tracing::warn!(
+                trouble = notice.trouble,
+                state = notice.state.name(),
+                "{}",
+                notice.title
+            );
+        }
+        send(self.inlets.iter(), &notices).await;
     }
 }
 
@@ -159,22 +309,19 @@ fn lock(folder: &Path) -> Result<File, OutboxError> {
 /// Sends a test alert and its resolve to one receiver, once each, without its outbox.
 pub async fn test(receiver: &Receiver, now: Time) -> Result<(), Failure> {
     let poster = Poster::new();
+    let mut receipt = None;
     for (state, word) in [(NoticeState::Open, "opened"), (NoticeState::Resolved, "resolved")] {
         let notice = Notice {
-            id: format!("test-{}", now.micros()),
             state,
-            severity: 1,
-            subject: None,
             title: format!(
                 "This is a test: netfault {word} an alert to see whether receiver {} takes it.",
                 receiver.name
             ),
-            text: String::new(),
-            started_at: now,
-            at: now,
-            incident: None,
+            ..Notice::blank(format!("test-{}", now.micros()), now)
         };
-        lane::deliver(&receiver.to, &poster, &notice).await?;
+        let mut message = receiver.message(notice);
+        message.receipt = receipt;
+        receipt = receiver.deliver(&poster, &message).await?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! | the incident is | what happens |
 //! |---|---|
 //! | watched, and at least Degrading (a name: Degraded or Out) | opens, once |
+//! | open, and its severity, level, cause, subject, flapping changed or its size doubled | updates |
 //! | open again within half an hour of its end | opens another alert, `<id>-2`, `<id>-3` … |
 //! | resolved | resolves what is open |
 //! | merged into another one | resolves what is open, and says where it goes on; the other one alerts by itself |
@@ -16,7 +17,7 @@ use std::collections::BTreeMap;
 
 use netfault_model::{Baseline, Child, Incident, IncidentState, State, Subject, Time};
 
-use crate::notice::{Notice, NoticeState};
+use crate::notice::{About, Notice, NoticeState};
 
 /// Parts of an incident that travel with its notice: an origin may have thousands, a message may not.
 const MAX_CHILDREN: usize = 100;
@@ -27,10 +28,39 @@ const MAX_NAMED: usize = 5;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Open(BTreeMap<String, OpenNotice>);
 
+/// What was said last about an open alert, as far as a next version is compared with it.
 #[derive(Clone, Debug, PartialEq)]
 struct OpenNotice {
     severity: u8,
+    opened_severity: u8,
     started_at: Time,
+    opened_at: Time,
+    digest: Option<Digest>,
+}
+
+/// Where two versions of an incident differ in it, people want to know.
+#[derive(Clone, Debug, PartialEq)]
+struct Digest {
+    subject: (&'static str, String),
+    cause: &'static str,
+    severity: u8,
+    level: State,
+    flapping: bool,
+    /// Doublings of the number of prefixes that are down.
+    size: u32,
+}
+
+impl Digest {
+    fn of(incident: &Incident) -> Self {
+        Digest {
+            subject: incident.subject.key(),
+            cause: incident.cause.name(),
+            severity: incident.severity,
+            level: incident.level,
+            flapping: incident.flapping,
+            size: u32::BITS - incident.prefixes_down.leading_zeros(),
+        }
+    }
 }
 
 impl Open {
@@ -49,12 +79,30 @@ impl Open {
 
     /// Takes up an alert that an earlier run opened, so that this run resolves it and opens no second one.
     pub(crate) fn adopt(&mut self, notice: &Notice) {
-        if notice.state == NoticeState::Open {
+        if notice.is_over() || notice.about == About::Ourselves {
+            return;
+        }
+        let open = OpenNotice {
+            severity: notice.severity,
+            opened_severity: notice.first_severity(),
+            started_at: notice.started_at,
+            opened_at: notice.opened_at,
+            digest: notice.incident.as_deref().map(Digest::of),
+        };
+        let Some(group) = &notice.group else {
+            self.0.insert(notice.id.clone(), open);
+            return;
+        };
+        // A group knows less of its members; what was said of them last is said again where it still holds.
+        for member in group.members.iter().filter(|member| !member.over) {
             let open = OpenNotice {
-                severity: notice.severity,
-                started_at: notice.started_at,
+                severity: member.severity,
+                opened_severity: member.severity,
+                started_at: member.started_at,
+                digest: None,
+                ..open
             };
-            self.0.entry(notice.id.clone()).or_insert(open);
+            self.0.entry(member.id.clone()).or_insert(open);
         }
     }
 }
@@ -70,15 +118,22 @@ pub struct Policy {
 pub fn from_incident(incident: &Incident, policy: Policy, open: &mut Open) -> Option<Notice> {
     let id = notice_id(incident);
     match incident.state {
-        IncidentState::Open | IncidentState::Update if calls(incident, policy) && !open.has(&id) => {
-            let notice = opened(incident, id);
-            open.adopt(&notice);
-            Some(notice)
-        }
+        IncidentState::Open | IncidentState::Update => match open.0.get(&id) {
+            Some(before) => {
+                let notice = updated(incident, id, before)?;
+                open.adopt(&notice);
+                Some(notice)
+            }
+            None if calls(incident, policy) => {
+                let notice = opened(incident, id);
+                open.adopt(&notice);
+                Some(notice)
+            }
+            None => None,
+        },
         IncidentState::Resolved | IncidentState::Merged => {
             open.0.remove(&id).map(|it| resolved(incident, id, it))
         }
-        IncidentState::Open | IncidentState::Update => None,
     }
 }
 
@@ -116,16 +171,38 @@ fn sentence(summary: &str) -> String {
 
 fn opened(incident: &Incident, id: String) -> Notice {
     Notice {
-        id,
-        state: NoticeState::Open,
+        opened_severity: incident.severity,
+        started_at: incident.first_evidence_at,
+        text: caveats(incident),
+        ..stated(incident, id, NoticeState::Open)
+    }
+}
+
+/// What all notices about an incident have in common.
+fn stated(incident: &Incident, id: String, state: NoticeState) -> Notice {
+    Notice {
+        state,
+        version: incident.version,
+        services: incident.services.clone(),
         severity: incident.severity,
         subject: Some(incident.subject.clone()),
         title: sentence(&incident.summary),
-        text: caveats(incident),
-        started_at: incident.first_evidence_at,
-        at: incident.at,
         incident: Some(carried(incident)),
+        ..Notice::blank(id, incident.at)
     }
+}
+
+fn updated(incident: &Incident, id: String, before: &OpenNotice) -> Option<Notice> {
+    if before.digest.as_ref() == Some(&Digest::of(incident)) {
+        return None;
+    }
+    Some(Notice {
+        opened_severity: before.opened_severity,
+        opened_at: before.opened_at,
+        started_at: before.started_at,
+        text: caveats(incident),
+        ..stated(incident, id, NoticeState::Update)
+    })
 }
 
 fn resolved(incident: &Incident, id: String, open: OpenNotice) -> Notice {
@@ -137,15 +214,12 @@ fn resolved(incident: &Incident, id: String, open: OpenNotice) -> Notice {
         _ => String::new(),
     };
     Notice {
-        id,
-        state: NoticeState::Resolved,
         severity: open.severity,
-        subject: Some(incident.subject.clone()),
-        title: sentence(&incident.summary),
+        opened_severity: open.opened_severity,
         text,
         started_at: open.started_at,
-        at: incident.at,
-        incident: Some(carried(incident)),
+        opened_at: open.opened_at,
+        ..stated(incident, id, NoticeState::Resolved)
     }
 }
 
@@ -198,7 +272,7 @@ fn parts(children: &[Child]) -> String {
     }
 }
 
-fn who(subject: &Subject) -> String {
+pub(crate) fn who(subject: &Subject) -> String {
     match subject {
         Subject::Origin { origin } => origin.to_string(),
         other => other.key().1,

@@ -28,6 +28,9 @@ pub fn judge(status: u16, retry_after: Option<&str>) -> Verdict {
         // 408 and 425 say themselves that the request may be repeated; gateways answer 502 to 504 for a
         // receiver that is away.
         408 | 425 | 429 | 502..=504 => Verdict::RetryReceiver { after: after() },
+        // Who we are or whom we ask is wrong, not what we say: until somebody mends it (a token, a URL), nothing else
+        // will be taken either, and an alert is no less true for it.
+        300..=399 | 401 | 403..=405 | 407 | 410 => Verdict::RetryReceiver { after: Some(LONGEST) },
         500..=599 => Verdict::RetryNotice,
         _ => Verdict::Refused,
     }
@@ -56,15 +59,18 @@ mod tests {
     #[test]
     fn the_table_of_answers() {
         let receiver = Verdict::RetryReceiver { after: None };
+        let mend = Verdict::RetryReceiver { after: Some(LONGEST) };
         for (status, verdict) in [
             (200, Verdict::Accepted),
             (204, Verdict::Accepted),
-            (301, Verdict::Refused),
+            (301, mend),
             (400, Verdict::Refused),
-            (401, Verdict::Refused),
-            (404, Verdict::Refused),
+            (401, mend),
+            (404, mend),
             (408, receiver),
-            (410, Verdict::Refused),
+            (410, mend),
+            (413, Verdict::Refused),
+            (422, Verdict::Refused),
             (425, receiver),
             (429, receiver),
             (500, Verdict::RetryNotice),

@@ -58,13 +58,13 @@ fn say(incident: &Incident, open: &mut Open) -> Option<NoticeState> {
 #[test]
 fn the_table_of_versions() {
     use IncidentState::{Merged, Open as Opened, Resolved, Update};
-    use NoticeState::{Open as Opens, Resolved as Resolves};
+    use NoticeState::{Open as Opens, Resolved as Resolves, Update as Updates};
     let table = [
-        (Opened, State::Degrading, Some(Opens), None),
-        (Opened, State::Partial, Some(Opens), None),
+        (Opened, State::Degrading, Some(Opens), Some(Updates)),
+        (Opened, State::Partial, Some(Opens), Some(Updates)),
         (Opened, State::Out, Some(Opens), None),
-        (Update, State::Degrading, Some(Opens), None),
-        (Update, State::Recovering, None, None),
+        (Update, State::Degrading, Some(Opens), Some(Updates)),
+        (Update, State::Recovering, None, Some(Updates)),
         (Update, State::Out, Some(Opens), None),
         (Resolved, State::Normal, None, Some(Resolves)),
         (Resolved, State::Gone, None, Some(Resolves)),
@@ -152,6 +152,7 @@ fn what_opens_again_is_another_alert() {
                 ..incident(state, level)
             };
             let notice = from_incident(&version, Policy::default(), &mut open).unwrap();
+            assert_eq!(notice.opened_severity, 3);
             told.push((notice.id, notice.state.name()));
         }
     }
@@ -199,4 +200,53 @@ fn the_text_names_the_worst_parts_and_what_weakens_the_verdict() {
          The baseline is inferred from withdrawals. Only 42 % sure. Why: netfault explain 0123456789abcdef"
     );
     assert_eq!(notice.incident.unwrap().children.len(), MAX_CHILDREN);
+}
+
+#[test]
+fn only_what_people_want_to_know_is_an_update() {
+    let mut open = Open::default();
+    let policy = Policy::default();
+    let mut version = incident(IncidentState::Open, State::Out);
+    version.prefixes_down = 4;
+    from_incident(&version, policy, &mut open).unwrap();
+    version.state = IncidentState::Update;
+    let mut say = |change: &dyn Fn(&mut Incident)| {
+        version.version += 1;
+        change(&mut version);
+        from_incident(&version, policy, &mut open).map(|notice| (notice.state, notice.version))
+    };
+    assert_eq!(say(&|it| it.confidence = 0.5), None);
+    assert_eq!(say(&|it| it.prefixes_down = 7), None, "not twice as many");
+    assert_eq!(say(&|it| it.prefixes_down = 8), Some((NoticeState::Update, 4)));
+    assert_eq!(say(&|it| it.severity = 4), Some((NoticeState::Update, 5)));
+    assert_eq!(say(&|it| it.flapping = true), Some((NoticeState::Update, 6)));
+    assert_eq!(
+        say(&|it| it.cause = Cause::PrefixWithdrawn),
+        Some((NoticeState::Update, 7))
+    );
+    assert_eq!(say(&|it| it.summary = "Else.".into()), None);
+    // A restart knows what was said last.
+    let last = from_incident(
+        &Incident {
+            severity: 1,
+            ..version.clone()
+        },
+        policy,
+        &mut open,
+    )
+    .unwrap();
+    let mut again = Open::default();
+    again.adopt(&last);
+    assert_eq!(
+        from_incident(
+            &Incident {
+                severity: 1,
+                ..version
+            },
+            policy,
+            &mut again
+        ),
+        None
+    );
+    assert_eq!(last.opened_severity, 3, "that of its opening");
 }

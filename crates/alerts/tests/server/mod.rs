@@ -1,4 +1,6 @@
-//! A webhook on loopback that follows a script, then accepts everything.
+//! An HTTP server on loopback that follows a script, then accepts everything that is as it must be.
+
+#![allow(dead_code)] // each test file uses a part of it
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -29,6 +31,8 @@ pub enum Answer {
 #[derive(Clone, Debug)]
 pub struct Received {
     pub at: Instant,
+    pub method: String,
+    pub path: String,
     pub headers: HeaderMap,
     pub body: serde_json::Value,
     pub accepted: bool,
@@ -43,10 +47,17 @@ impl Received {
     }
 }
 
-#[derive(Default)]
+/// What is wrong with a request, as its vendor would say; a server that checks refuses it with 400.
+pub type Check = fn(&Received) -> Result<(), String>;
+
 struct Script {
     answers: VecDeque<Answer>,
     received: Vec<Received>,
+    check: Check,
+    /// Status and body of an acceptance.
+    accepts: (u16, &'static str),
+    /// What the checks found.
+    wrong: Vec<String>,
 }
 
 pub struct Server {
@@ -66,6 +77,16 @@ impl Server {
     }
 
     pub async fn start_at(addr: SocketAddr, answers: Vec<Answer>) -> Self {
+        Self::like(addr, answers, |_| Ok(()), (204, "")).await
+    }
+
+    /// Accepts what passes `check`, with `accepts`.
+    pub async fn like(
+        addr: SocketAddr,
+        answers: Vec<Answer>,
+        check: Check,
+        accepts: (u16, &'static str),
+    ) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();
         socket.bind(addr).unwrap();
@@ -74,6 +95,9 @@ impl Server {
         let script = Arc::new(Mutex::new(Script {
             answers: answers.into(),
             received: Vec::new(),
+            check,
+            accepts,
+            wrong: Vec::new(),
         }));
         let connections = Arc::default();
         let task = tokio::spawn(serve(listener, Arc::clone(&script), Arc::clone(&connections)));
@@ -87,6 +111,15 @@ impl Server {
 
     pub fn url(&self) -> String {
         format!("http://{}/hook", self.addr)
+    }
+
+    pub fn root(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// What the checks found in all requests.
+    pub fn wrong(&self) -> Vec<String> {
+        lock(&self.script).wrong.clone()
     }
 
     /// Closes the listener and every connection; the address is free again.
@@ -107,6 +140,24 @@ impl Server {
             .filter(|request| request.accepted)
             .cloned()
             .collect()
+    }
+
+    pub fn accepted_len(&self) -> usize {
+        let script = lock(&self.script);
+        script.received.iter().filter(|request| request.accepted).count()
+    }
+
+    /// Waits until everything that was sent to it is worked through: what lies in a socket's buffer outlives its sender.
+    pub async fn idle(&self) {
+        let mut quiet = 0;
+        while quiet < 5 {
+            tokio::time::sleep(Duration::from_millis(4)).await;
+            let connections = lock(&self.connections);
+            match connections.iter().all(AbortHandle::is_finished) {
+                true => quiet += 1,
+                false => quiet = 0,
+            }
+        }
     }
 
     /// Waits until `n` requests have come in, for at most 20 s.
@@ -146,29 +197,40 @@ async fn answer(
     script: &Mutex<Script>,
 ) -> Result<Response<Full<Bytes>>, std::io::Error> {
     let headers = request.headers().clone();
+    let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
     let body = request
         .into_body()
         .collect()
         .await
         .map_err(std::io::Error::other)?
         .to_bytes();
-    let body = serde_json::from_slice(&body).map_err(std::io::Error::other)?;
-    let answer = {
+    // A heartbeat is no JSON.
+    let body = serde_json::from_slice(&body).unwrap_or_default();
+    let (answer, accepts) = {
         let mut script = lock(script);
-        let answer = script.answers.pop_front().unwrap_or(Answer::Status(204));
-        let accepted = matches!(answer, Answer::Status(200..=299));
-        script.received.push(Received {
+        let mut received = Received {
             at: Instant::now(),
+            method,
+            path,
             headers,
             body,
-            accepted,
-        });
-        answer
+            accepted: false,
+        };
+        let mut answer = script.answers.pop_front().unwrap_or(Answer::Status(200));
+        if let Err(wrong) = (script.check)(&received) {
+            script.wrong.push(wrong);
+            answer = Answer::Status(400);
+        }
+        received.accepted = matches!(answer, Answer::Status(200..=299));
+        script.received.push(received);
+        (answer, script.accepts)
     };
     let text = Full::new(Bytes::from_static(b"as scripted\n"));
     let builder = Response::builder();
     let response = match answer {
-        Answer::Status(204) => builder.status(204).body(Full::default()),
+        Answer::Status(200..=299) => builder
+            .status(accepts.0)
+            .body(Full::new(Bytes::from_static(accepts.1.as_bytes()))),
         Answer::Status(status) => builder.status(status).body(text),
         Answer::RetryAfter(status, after) => builder.status(status).header("retry-after", after).body(text),
         Answer::Hang => match std::future::pending::<Infallible>().await {},
