@@ -68,6 +68,9 @@ pub enum Command {
     /// Alert receivers.
     #[command(subcommand)]
     Alert(AlertCommand),
+    /// What nobody wants to be told for a while.
+    #[command(subcommand)]
+    Silence(crate::commands::silence::SilenceCommand),
     /// Tools for those who work on netfault.
     #[command(subcommand)]
     Dev(DevCommand),
@@ -353,12 +356,15 @@ pub struct ServeArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum AlertCommand {
-    /// Send a test notice to one receiver, or to all.
+    /// Send a test notice and its end to one receiver, to those of a route, or to all.
     Test {
         #[command(flatten)]
         config: ConfigArg,
-        receiver: Option<String>,
+        #[arg(value_name = "RECEIVER|ROUTE")]
+        whom: Option<String>,
     },
+    /// What each receiver has not been told yet, and what it said last.
+    Status(ConfigArg),
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,6 +3,7 @@
 //! * [`cli`] what can be asked for; [`commands`] one file per command
 //! * [`config`] one YAML file in, a valid [`config::Config`] out
 //! * [`pipeline`] the path of every input, live or replayed: journal, store, engine, printer, alerts
+//! * [`notifier`] what the engine says → what people are told
 //! * [`checkpoint`] the engine's state on disk
 //! * [`heal`] a hole in a feed filled from the archive
 //! * [`stores`] the ClickHouse of the configuration, a server or the embedded engine
@@ -16,6 +17,7 @@ mod config;
 mod exit;
 mod heal;
 mod log;
+mod notifier;
 mod pipeline;
 mod render;
 mod stores;

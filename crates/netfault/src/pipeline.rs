@@ -1,16 +1,15 @@
 //! The path of every input, live or replayed: store, engine, printer, alerts. Sources and sinks differ; this
 //! does not.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 
-use netfault_alerts::{Notice, Open, Policy};
 use netfault_engine::{Engine, Watchlist};
-use netfault_model::{Arrival, Incident, IncidentState, Input, NotableKind, Output, Time};
+use netfault_model::{Arrival, Input, NotableKind, Output, Time};
 use netfault_store::Writer;
 
 use crate::config::{Config, Updates};
 use crate::exit::{Failure, Result};
+use crate::notifier::{Notifier, Past};
 use crate::render::{EventWriter, quiet_pipe};
 
 /// Where outputs go. What is absent is not asked for.
@@ -30,13 +29,6 @@ pub struct Recorder {
     /// Which single updates are kept.
     pub updates: Updates,
     pub watchlist: Watchlist,
-}
-
-/// Turns incidents into notices, and hands them over.
-pub struct Notifier {
-    pub policy: Policy,
-    pub open: Open,
-    pub send: Box<dyn FnMut(Vec<Notice>) + Send>,
 }
 
 /// What went through.
@@ -172,8 +164,8 @@ impl<W: Write> Pipeline<W> {
             if let Some(recorder) = self.sinks.recorder.as_ref().filter(|_| to_store) {
                 recorder.output(&output);
             }
-            if let (Output::Incident(incident), Some(notifier)) = (output, &self.sinks.notifier) {
-                past.note(*incident, notifier);
+            if let Some(notifier) = &mut self.sinks.notifier {
+                notifier.relive(output, past);
             }
         }
     }
@@ -187,23 +179,8 @@ impl<W: Write> Pipeline<W> {
 
     /// After the last of [`relive`](Self::relive): tells what people should have been told and were not.
     pub fn settle(&mut self, past: Past) {
-        let Some(notifier) = &mut self.sinks.notifier else {
-            return;
-        };
-        // An alert that was told already opens no second time, and one that is not open is not resolved.
-        let notices: Vec<Notice> = past
-            .latest
-            .values()
-            .filter_map(|incident| {
-                netfault_alerts::from_incident(incident, notifier.policy, &mut notifier.open)
-            })
-            .collect();
-        if !notices.is_empty() {
-            tracing::info!(
-                notices = notices.len(),
-                "alerts that the last run could not send any more"
-            );
-            (notifier.send)(notices);
+        if let Some(notifier) = &mut self.sinks.notifier {
+            notifier.settle(past);
         }
     }
 
@@ -297,37 +274,17 @@ impl<W: Write> Pipeline<W> {
             if let Some(recorder) = &self.sinks.recorder {
                 recorder.output(&output);
             }
-            if let (Some(notifier), Output::Incident(incident)) = (&mut self.sinks.notifier, &output) {
-                let (policy, open) = (notifier.policy, &mut notifier.open);
-                notices.extend(netfault_alerts::from_incident(incident, policy, open));
+            if let Some(notifier) = &mut self.sinks.notifier {
+                notices.extend(notifier.hear(&output));
             }
             if let Some(printer) = self.sinks.printer.as_mut().filter(|_| self.heard) {
                 self.heard = quiet_pipe(printer.write(&output)).map_err(unwritable)?;
             }
         }
-        if let Some(notifier) = self.sinks.notifier.as_mut().filter(|_| !notices.is_empty()) {
-            (notifier.send)(notices);
+        if let Some(notifier) = &mut self.sinks.notifier {
+            notifier.send(notices);
         }
         Ok(())
-    }
-}
-
-/// What an earlier run said, as far as alerts need it: of each alert the last version of its incident that opens or
-/// ends it. What was delivered then is known to [`Open`], which is on disk.
-#[derive(Default)]
-pub struct Past {
-    latest: BTreeMap<String, Incident>,
-}
-
-impl Past {
-    fn note(&mut self, incident: Incident, notifier: &Notifier) {
-        let id = netfault_alerts::notice_id(&incident);
-        let is_over = matches!(incident.state, IncidentState::Resolved | IncidentState::Merged);
-        // Most incidents are nobody's alert; their end needs no memory.
-        let is_known = self.latest.contains_key(&id) || notifier.open.has(&id);
-        if netfault_alerts::decides(&incident, notifier.policy) && (is_known || !is_over) {
-            self.latest.insert(id, incident);
-        }
     }
 }
 

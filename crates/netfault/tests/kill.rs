@@ -116,7 +116,7 @@ fn agree(dir: &Path, config: &str, printed: &[String], hook: &Hook) {
     assert_eq!(updates[0]["rows"], updates[0]["once"]);
     // Whoever was told of an outage was told of its end, and of nothing else.
     let alerts = |state: &str| -> BTreeMap<String, String> {
-        let bodies = hook.bodies();
+        let bodies = hook.about_targets();
         let of_state = bodies.iter().filter(|body| body["data"]["state"] == state);
         of_state
             .map(|body| (text(&body["data"]["id"]), text(&body["data"]["incident"]["id"])))

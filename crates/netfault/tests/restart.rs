@@ -61,7 +61,7 @@ fn a_restart_in_the_middle_of_an_outage_forgets_nothing_and_invents_nothing() {
     assert_eq!(said, whole.transitions(), "as if it had never stopped");
 
     let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for body in hook.bodies() {
+    for body in hook.about_targets() {
         let text = |key: &str| body["data"][key].as_str().expect("a text").to_owned();
         told.entry(text("id")).or_default().push(text("state"));
     }

@@ -99,7 +99,7 @@ fn routes_come_in_and_the_store_the_webhook_and_the_journal_agree() {
 
     // One open and one resolve for each incident, with its id; nothing for single prefixes.
     let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for body in hook.bodies() {
+    for body in hook.about_targets() {
         let id = body["data"]["id"].as_str().expect("an id").to_owned();
         let state = body["data"]["state"].as_str().expect("a state").to_owned();
         told.entry(id).or_default().push(state);
@@ -195,7 +195,7 @@ fn a_service_that_cannot_print_goes_on() {
         .spawn()
         .unwrap();
     wait_for("the alert and its end", || {
-        hook.bodies()
+        hook.about_targets()
             .iter()
             .any(|body| body["data"]["state"] == "resolved")
             .then_some(())

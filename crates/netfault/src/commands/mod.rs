@@ -13,6 +13,7 @@ mod incidents;
 mod query;
 mod replay;
 mod run;
+pub mod silence;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -34,7 +35,8 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Dns(command) => runtime()?.block_on(dns::dns(command, format)),
         Command::Config(command) => conf::conf(command),
         Command::Db(command) => runtime()?.block_on(db::db(command, format)),
-        Command::Alert(command) => runtime()?.block_on(alert::alert(command)),
+        Command::Alert(command) => runtime()?.block_on(alert::alert(command, format)),
+        Command::Silence(command) => silence::silence(command, format),
         Command::Dev(command) => runtime()?.block_on(dev::dev(command)),
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn describe(config: &Config) -> Vec<String> {
         ),
         None => "journal: none; what was received cannot be replayed".to_owned(),
     });
-    lines.push(alerts(config));
+    lines.extend(super::alerts::describe(&config.alerts));
     lines.extend(config.listen.as_ref().map(super::listen::describe));
     lines
 }
@@ -97,22 +97,4 @@ fn store(config: &Config) -> String {
         show_size(store.spool_max),
         store.spool_dir.display()
     )
-}
-
-fn alerts(config: &Config) -> String {
-    if config.alerts.receivers.is_empty() {
-        return "alerts:  nobody is told (alerts.receivers is empty)".to_owned();
-    }
-    let receiver = |receiver: &Receiver| match &receiver.to {
-        To::Stdout => format!("{} (standard output)", receiver.name),
-        To::Webhook { secret, .. } => {
-            format!(
-                "{} (webhook{})",
-                receiver.name,
-                if secret.is_some() { ", signed" } else { "" }
-            )
-        }
-    };
-    let told: Vec<String> = config.alerts.receivers.iter().map(receiver).collect();
-    format!("alerts:  {}", told.join(", "))
 }

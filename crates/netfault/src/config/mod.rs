@@ -3,6 +3,7 @@
 //! * [`raw`] what the user typed: every key optional, unknown keys refused
 //! * [`resolve`] raw → [`Config`]: defaults, `${ENV}`, secrets, and every check that needs no network
 //! * [`dns`] the `dns` section: intervals, and whether the plan fits the servers' limits
+//! * [`alerts`] the `alerts` section
 //! * [`listen`] the collector's door and who may report; [`agent`] the file of a vantage elsewhere
 //! * [`archive`] the `sources.archive` section; [`retention`] how long the store keeps what
 //! * [`values`] durations, sizes, addresses, names, URLs
@@ -14,6 +15,7 @@
 //! Nothing here opens a socket. The only files read are the configuration itself and the `*_file` secrets.
 
 mod agent;
+mod alerts;
 mod archive;
 mod countries;
 mod describe;

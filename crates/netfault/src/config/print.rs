@@ -38,7 +38,7 @@ pub(super) fn to_raw(config: &Config) -> RawConfig {
         ),
         store: config.store.as_ref().map(|config| spanned(store(config))),
         journal: Some(journal(config.journal.as_ref())),
-        alerts: Some(alerts(&config.alerts)),
+        alerts: Some(super::alerts::to_raw(&config.alerts)),
         listen: listen.map(spanned),
         agents,
         agent: None,
@@ -183,49 +183,5 @@ fn journal(journal: Option<&Journal>) -> RawJournal {
             max_size: some(show_size(journal.max_size)),
             max_age: some(show_duration(journal.max_age)),
         },
-    }
-}
-
-fn alerts(alerts: &Alerts) -> RawAlerts {
-    RawAlerts {
-        outbox: some(path(&alerts.outbox)),
-        receivers: Some(alerts.receivers.iter().map(receiver).collect()),
-    }
-}
-
-fn receiver(receiver: &Receiver) -> RawReceiver {
-    let (stdout, webhook) = match &receiver.to {
-        To::Stdout => (Some(RawStdout {}), None),
-        To::Webhook {
-            url,
-            secret,
-            timeout,
-            headers,
-        } => {
-            let (secret, secret_file) = self::secret(secret.as_ref());
-            let webhook = RawWebhook {
-                // Who types a URL without ${ENV} does not hide it.
-                url: text(if url.from == From::Inline {
-                    escape(url.reveal())
-                } else {
-                    url.shown()
-                }),
-                secret,
-                secret_file,
-                timeout: some(show_duration(*timeout)),
-                headers: Some(
-                    headers
-                        .iter()
-                        .map(|(name, value)| (name.clone(), text(value.shown())))
-                        .collect(),
-                ),
-            };
-            (None, Some(webhook))
-        }
-    };
-    RawReceiver {
-        name: text(receiver.name.clone()),
-        stdout,
-        webhook,
     }
 }

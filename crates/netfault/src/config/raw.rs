@@ -14,6 +14,7 @@ use serde_saphyr::{Location, Spanned};
 
 use super::ConfigError;
 use super::agent::RawAgent;
+use super::alerts::RawAlerts;
 use super::listen::{RawCaller, RawListen};
 
 /// A scalar as it was typed (a number too), with its place.
@@ -249,44 +250,6 @@ pub(super) struct RawJournal {
     pub max_size: Option<Text>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_age: Option<Text>,
-}
-
-#[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct RawAlerts {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub outbox: Option<Text>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub receivers: Option<Vec<RawReceiver>>,
-}
-
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawReceiver {
-    pub name: Text,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stdout: Option<RawStdout>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub webhook: Option<RawWebhook>,
-}
-
-/// Has no settings. A map all the same, so that it can have some one day.
-#[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct RawStdout {}
-
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawWebhook {
-    pub url: Text,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret: Option<Text>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret_file: Option<Text>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<Text>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub headers: Option<BTreeMap<String, Text>>,
 }
 
 impl<'de> Deserialize<'de> for RawWatch {

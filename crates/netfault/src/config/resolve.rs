@@ -32,7 +32,7 @@ pub(super) type Result<T> = std::result::Result<T, ConfigError>;
 pub(super) struct Context<'a> {
     path: &'a Path,
     base: PathBuf,
-    env: Env<'a>,
+    pub(super) env: Env<'a>,
 }
 
 impl Context<'_> {
@@ -158,7 +158,7 @@ pub(super) fn resolve(raw: RawConfig, path: &Path, env: Env<'_>) -> Result<Confi
             .transpose()?
             .flatten(),
         journal: journal(&context, raw.journal.unwrap_or_default(), &data_dir)?,
-        alerts: alerts(&context, raw.alerts.unwrap_or_default(), &data_dir)?,
+        alerts: super::alerts::resolve(&context, raw.alerts.unwrap_or_default(), &data_dir)?,
         listen: super::listen::resolve(&context, raw.listen, raw.agents, &dns.vantage)?,
         agent,
         dns,
@@ -409,65 +409,4 @@ fn journal(context: &Context, raw: RawJournal, data_dir: &Path) -> Result<Option
         )?,
     };
     Ok(raw.enabled.unwrap_or(true).then_some(journal))
-}
-
-fn alerts(context: &Context, raw: RawAlerts, data_dir: &Path) -> Result<Alerts> {
-    let mut receivers: Vec<Receiver> = Vec::new();
-    for raw in raw.receivers.unwrap_or_default() {
-        let place = raw.name.referenced;
-        let receiver = receiver(context, raw)?;
-        if receivers.iter().any(|other| other.name == receiver.name) {
-            return context.wrong(
-                place,
-                format!("the receiver '{}' stands here a second time", receiver.name),
-            );
-        }
-        receivers.push(receiver);
-    }
-    Ok(Alerts {
-        outbox: context.folder_or(raw.outbox.as_ref(), data_dir.join("outbox"))?,
-        receivers,
-    })
-}
-
-fn receiver(context: &Context, raw: RawReceiver) -> Result<Receiver> {
-    let check = |text: &str| netfault_alerts::receiver::check_name(text).map(|()| text.to_owned());
-    let name = context.read(&raw.name, check)?;
-    let (place, to) = match (raw.stdout, raw.webhook) {
-        (Some(RawStdout {}), None) => (raw.name.referenced, To::Stdout),
-        (None, Some(webhook)) => (webhook.url.referenced, self::webhook(context, webhook)?),
-        _ => {
-            let message =
-                format!("the receiver '{name}' needs one of 'stdout: {{}}' and 'webhook: {{url: …}}'");
-            return context.wrong(raw.name.referenced, message);
-        }
-    };
-    let receiver = Receiver { name, to };
-    receiver
-        .resolved()
-        .or_else(|message| context.wrong(place, message))?;
-    Ok(receiver)
-}
-
-fn webhook(context: &Context, raw: RawWebhook) -> Result<To> {
-    let secret = |text: &Text| {
-        SecretRef::typed(&text.value, context.env).or_else(|message| context.wrong(text.referenced, message))
-    };
-    let mut headers = std::collections::BTreeMap::new();
-    for (name, text) in raw.headers.iter().flatten() {
-        headers.insert(name.to_ascii_lowercase(), secret(text)?);
-    }
-    Ok(To::Webhook {
-        url: secret(&raw.url)?,
-        secret: context.secret(raw.secret.as_ref(), raw.secret_file.as_ref())?,
-        timeout: context.read_or(raw.timeout.as_ref(), netfault_alerts::Webhook::TIMEOUT, |text| {
-            match values::duration(text)? {
-                timeout if timeout.is_zero() => {
-                    Err("a timeout of nothing lets no receiver answer".to_owned())
-                }
-                timeout => Ok(timeout),
-            }
-        })?,
-        headers,
-    })
 }

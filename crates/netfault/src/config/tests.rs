@@ -1,5 +1,6 @@
 use std::path::{Path, PathBuf};
 
+use super::alerts::To;
 use super::*;
 
 fn env(name: &str) -> Option<String> {
@@ -126,11 +127,12 @@ fn a_full_file_means_what_it_says() {
         (url.as_str(), password.reveal()),
         ("http://127.0.0.1:8124", "from a file")
     );
-    let netfault_alerts::To::Webhook(hook) = &config.receivers().unwrap()[1].to else {
+    let To::Webhook { url, headers, .. } = &config.alerts.receivers[1].to else {
         panic!("no webhook")
     };
-    assert_eq!(hook.url.to_string(), "https://hooks.example.com/T0/B0");
-    assert_eq!(hook.headers[0].1.reveal(), "Bearer correct horse");
+    assert_eq!(url.reveal(), "https://hooks.example.com/T0/B0");
+    assert_eq!(headers["authorization"].reveal(), "Bearer correct horse");
+    assert!(config.alerts.setup().is_ok());
 }
 
 /// A collector that others reach.
@@ -415,7 +417,7 @@ fn every_mistake_gets_one_sentence_with_its_place() {
         ),
         (
             "alerts: {receivers: [{name: x}]}",
-            "netfault.yaml:1:29: the receiver 'x' needs one of 'stdout: {}' and 'webhook: {url: …}'",
+            "netfault.yaml:1:29: the receiver 'x' needs one of stdout, webhook, slack, pagerduty, alertmanager, email, ntfy and command; it has 0",
         ),
         (
             "alerts: {receivers: [{name: x, webhook: {}}]}",

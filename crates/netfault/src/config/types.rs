@@ -15,6 +15,7 @@ use netfault_sources::dns::walk::Hints;
 use serde::{Deserialize, Serialize};
 
 use super::SecretRef;
+use super::alerts::Alerts;
 use super::countries::Countries;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -206,32 +207,6 @@ pub struct Journal {
     pub max_age: Duration,
 }
 
-#[derive(Clone, Debug, PartialEq)]
-pub struct Alerts {
-    /// Folder of what is not delivered yet.
-    pub outbox: PathBuf,
-    pub receivers: Vec<Receiver>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct Receiver {
-    /// Letters, digits, `-` and `_`: it names a file of the outbox too.
-    pub name: String,
-    pub to: To,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum To {
-    Stdout,
-    Webhook {
-        /// May carry a token (many services put it there), so it is treated as a secret.
-        url: SecretRef,
-        secret: Option<SecretRef>,
-        timeout: Duration,
-        headers: BTreeMap<String, SecretRef>,
-    },
-}
-
 impl Config {
     /// Whom to ask about `name`.
     pub fn resolvers_of<'a>(&'a self, name: &'a Name) -> &'a [Resolver] {
@@ -240,38 +215,5 @@ impl Config {
         } else {
             &name.resolvers
         }
-    }
-
-    /// The receivers as the alerts crate takes them.
-    pub fn receivers(&self) -> Result<Vec<netfault_alerts::Receiver>, String> {
-        self.alerts.receivers.iter().map(Receiver::resolved).collect()
-    }
-}
-
-impl Receiver {
-    pub(super) fn resolved(&self) -> Result<netfault_alerts::Receiver, String> {
-        let to = match &self.to {
-            To::Stdout => netfault_alerts::To::Stdout,
-            To::Webhook {
-                url,
-                secret,
-                timeout,
-                headers,
-            } => {
-                let headers = headers
-                    .iter()
-                    .map(|(name, value)| (name.as_str(), value.secret().clone()));
-                netfault_alerts::To::Webhook(netfault_alerts::Webhook::new(
-                    url.reveal(),
-                    secret.as_ref().map(|secret| secret.secret().clone()),
-                    *timeout,
-                    headers,
-                )?)
-            }
-        };
-        Ok(netfault_alerts::Receiver {
-            name: self.name.clone(),
-            to,
-        })
     }
 }

@@ -290,6 +290,13 @@ impl Hook {
     pub fn bodies(&self) -> Vec<Value> {
         self.bodies.lock().expect("the lock").clone()
     }
+
+    /// Without what netfault says about itself (a store that was killed, a feed that broke).
+    pub fn about_targets(&self) -> Vec<Value> {
+        let mut bodies = self.bodies();
+        bodies.retain(|body| body["data"]["about"] == "target");
+        bodies
+    }
 }
 
 fn answer(stream: TcpStream, kept: &Mutex<Vec<Value>>) -> Option<()> {

@@ -31,7 +31,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use netfault_alerts::{Alerts, Notice, Open, Policy};
+use netfault_alerts::{Alerts, Health, Notice, Open, Policy, Setup};
 use netfault_engine::Watchlist;
 use netfault_engine::notables::beacons::BeaconMode;
 use netfault_sources::journal;
@@ -44,7 +44,8 @@ use crate::checkpoint::Keeper;
 use crate::cli::RunArgs;
 use crate::config::{Config, Engine};
 use crate::exit::{Failure, Result, sentence};
-use crate::pipeline::{Notifier, Pipeline, Recorder, Sinks};
+use crate::notifier::{self, Notifier};
+use crate::pipeline::{Pipeline, Recorder, Sinks};
 use crate::render::{EventWriter, Format, Style};
 use crate::stores::{OpenStore, store_failure};
 
@@ -109,11 +110,16 @@ async fn serve_with(
     stop_after: Option<Duration>,
     format: Format,
 ) -> Result<()> {
-    let receivers = config.receivers().map_err(Failure::config)?;
-    let (alerts, open) = Alerts::start(receivers, &config.alerts.outbox)
+    let health = Arc::new(Health::new(notifier::now()));
+    let setup = Setup {
+        health: Some(Arc::clone(&health)),
+        ..config.alerts.setup().map_err(Failure::config)?
+    };
+    let (alerts, open) = Alerts::start(setup, &config.alerts.outbox)
         .map_err(|error| Failure::unavailable(sentence(&error)))?;
     let alerts = Arc::new(alerts);
-    let sinks = sinks(config, store, notifier(config, &alerts, open), format)?;
+    let notifier = notifier(config, &alerts, open, &health);
+    let sinks = sinks(config, store, notifier, format)?;
     let archive = match &config.archive {
         Some(section) if !section.collectors.is_empty() => Some(super::archives::open(section)?),
         _ => None,
@@ -129,6 +135,7 @@ async fn serve_with(
         healer,
         agents,
         synced: Instant::now(),
+        health: Arc::clone(&health),
     };
     let (stop, stopping) = watch::channel(false);
     let (ready, restored) = oneshot::channel();
@@ -146,7 +153,7 @@ async fn serve_with(
     let started = async {
         // Gone without a word: the worker has failed, which is seen below.
         if let Ok(last) = restored.await {
-            sources = sources::start(config, last, inputs, &stopping)?;
+            sources = sources::start(config, last, inputs, &stopping, &health)?;
             if let Some(healing) = healing {
                 sources.spawn(healing.run(stopping.clone()));
             }
@@ -259,7 +266,7 @@ fn recorder(config: &Config, store: &OpenStore) -> Result<Recorder> {
     })
 }
 
-fn notifier(config: &Config, alerts: &Arc<Alerts>, open: Open) -> Notifier {
+fn notifier(config: &Config, alerts: &Arc<Alerts>, open: Open, health: &Arc<Health>) -> Notifier {
     let (alerts, runtime) = (Arc::downgrade(alerts), tokio::runtime::Handle::current());
     let send = move |notices: Vec<Notice>| {
         if let Some(alerts) = alerts.upgrade() {
@@ -270,11 +277,7 @@ fn notifier(config: &Config, alerts: &Arc<Alerts>, open: Open) -> Notifier {
     let policy = Policy {
         beacons: config.detect.beacons.mode == BeaconMode::Report,
     };
-    Notifier {
-        policy,
-        open,
-        send: Box::new(send),
-    }
+    Notifier::new(policy, open, Arc::clone(health), send)
 }
 
 fn open_journal(config: &Config) -> Result<Option<journal::Writer>> {

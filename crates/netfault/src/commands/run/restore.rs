@@ -16,7 +16,8 @@ use tokio::sync::watch;
 use crate::checkpoint;
 use crate::config::Config;
 use crate::exit::{Failure, Result, sentence};
-use crate::pipeline::{Past, Pipeline};
+use crate::notifier::Past;
+use crate::pipeline::Pipeline;
 
 /// A day is what baselines look back (DESIGN section 5).
 const MAX_AGE: Duration = Duration::from_secs(25 * 3600);

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use super::{sources, work::Worker};
 use crate::config::Config;
 use crate::exit::sentence;
-use crate::pipeline::Past;
+use crate::notifier::Past;
 
 /// A table that is not older is not read again: what it missed is a hole, and holes are filled.
 const FRESH: Duration = Duration::from_secs(2 * 3600);

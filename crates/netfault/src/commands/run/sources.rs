@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use netfault_alerts::Health;
+use netfault_alerts::health::Alive;
 use netfault_model::{Gap, GapSource, Input, Time};
 use netfault_sources::archive::Archive;
 use netfault_sources::archive::heal::{self, Hole};
@@ -16,11 +18,19 @@ use tokio::task::JoinSet;
 use crate::config::{Config, Controls, Dnssec, Lateness, RisLive};
 use crate::exit::{Failure, Result, sentence};
 use crate::heal::Healer;
+use crate::notifier;
 
 /// The clock ticks every second, so far behind the wall clock that what is still under way is not late: RIS
 /// Live is about a second behind the routers.
 const TICK: Duration = Duration::from_secs(1);
 const TICK_LAG: Duration = Duration::from_secs(5);
+/// The sources by name, as [`Health`] knows them.
+pub const RIS_LIVE: &str = "ris_live";
+pub const DNS: &str = "dns";
+/// The full feed is never silent for half a minute (FIELD-FACTS); a reconnect with its pauses takes longer.
+const FULL_FEED: Duration = Duration::from_secs(120);
+/// Without a connection for so long, outages are missed.
+const CONNECTION: Duration = Duration::from_secs(180);
 /// Holes on their way to the archive, and answers on their way back: one break of the feed is a hole of each collector.
 const HOLES: usize = 128;
 
@@ -31,6 +41,7 @@ pub fn start(
     last: Option<Time>,
     out: mpsc::Sender<Vec<Input>>,
     stop: &watch::Receiver<bool>,
+    health: &Health,
 ) -> Result<JoinSet<()>> {
     let mut sources = JoinSet::new();
     // A clock of today beside an old capture would make all of it late.
@@ -38,6 +49,7 @@ pub fn start(
     if let Some(section) = &config.ris_live {
         let client = ris_live_client(config, section);
         let stats = Arc::new(ris_live::Stats::default());
+        expect_ris_live(health, &client.subscription, live, &stats);
         let hole = last.map(|last| hole(last, live.then(|| system_clock()())));
         let (out, stop) = (out.clone(), stop.clone());
         sources.spawn(async move {
@@ -51,6 +63,9 @@ pub fn start(
     }
     if !config.names.is_empty() {
         let plan = dns_plan(config)?;
+        // Two rounds with everything that may go wrong in them.
+        let limit = (plan.interval + plan.resolver_timeout) * 3 + Duration::from_secs(30);
+        health.expect(DNS, limit, None, notifier::now());
         let (out, stop) = (out.clone(), stop.clone());
         sources.spawn(async move {
             let counters = schedule::run(plan, out, stop, system_clock()).await;
@@ -61,6 +76,23 @@ pub fn start(
         sources.spawn(tick(out, stop.clone()));
     }
     Ok(sources)
+}
+
+/// From an old capture nothing is expected at any time. A narrow subscription may be quiet for long: then the connection
+/// counts, which the client itself watches.
+fn expect_ris_live(health: &Health, subscription: &Subscription, live: bool, stats: &Arc<ris_live::Stats>) {
+    if !live {
+        return;
+    }
+    let connected = || {
+        let stats = Arc::clone(stats);
+        Alive::new(move || stats.connected.get() > 0)
+    };
+    let (limit, alive) = match subscription {
+        Subscription::Everything => (FULL_FEED, None),
+        Subscription::Prefixes { .. } => (CONNECTION, Some(connected())),
+    };
+    health.expect(RIS_LIVE, limit, alive, notifier::now());
 }
 
 /// The task that waits for the files of holes.

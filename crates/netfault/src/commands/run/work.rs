@@ -7,8 +7,9 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use netfault_alerts::Health;
 use netfault_api::Delivery;
-use netfault_model::{Input, Time};
+use netfault_model::{Input, Output, Time};
 use netfault_sources::archive::Archive;
 use netfault_sources::{journal, mrt};
 use netfault_store::Writer;
@@ -21,6 +22,7 @@ use crate::checkpoint::Keeper;
 use crate::config::Config;
 use crate::exit::{Failure, Result, sentence};
 use crate::heal::Healer;
+use crate::notifier;
 use crate::pipeline::Pipeline;
 
 /// What a power failure may cost (DESIGN section 3).
@@ -38,6 +40,8 @@ pub struct Worker<W: Write> {
     pub healer: Option<Healer>,
     pub agents: Agents,
     pub synced: Instant,
+    /// Told of every turn, and of what came.
+    pub health: Arc<Health>,
 }
 
 /// What the thread is given.
@@ -88,19 +92,45 @@ impl<W: Write> Worker<W> {
         let _ = ready.send(restored.max(seeded)); // nobody waits for it any more: the queue will be closed
         loop {
             match runtime.block_on(next(&mut queue, &mut self.agents)) {
-                Next::Batch(batch) => self.take(batch)?,
+                Next::Batch(batch) => {
+                    self.hear(&batch);
+                    self.take(batch)?;
+                }
                 Next::Delivery(delivery) => self.take_deliveries(delivery)?,
                 Next::End => break,
                 Next::Quiet => {} // what is pending is synced all the same
             }
+            let now = notifier::now();
+            self.health.turned(now);
             if self.synced.elapsed() >= SYNC {
                 self.sync();
+                self.report_store(config, now);
             }
             self.offset();
             self.heal(config)?;
             self.checkpoint();
         }
         self.close(&runtime)
+    }
+
+    /// One of our own sources is alive. What agents send says nothing about those.
+    fn hear(&self, batch: &[Input]) {
+        if let Some(source) = batch.first().and_then(heard_from) {
+            self.health.heard(source, notifier::now());
+        }
+    }
+
+    fn report_store(&self, config: &Config, now: Time) {
+        let (Some(writer), Some(section)) = (self.pipeline.writer(), &config.store) else {
+            return;
+        };
+        let stats = writer.stats();
+        let report = netfault_alerts::health::Store {
+            error: stats.last_error,
+            spool_bytes: stats.spool_bytes,
+            spool_max: section.spool_max,
+        };
+        self.health.store(report, now);
     }
 
     fn checkpoint(&mut self) {
@@ -219,7 +249,19 @@ impl<W: Write> Worker<W> {
         }
         for gap in writer.take_gaps() {
             tracing::warn!(lost = gap.lost, "store: {}", gap.reason);
+            self.health.output(&Output::Gap(gap), notifier::now());
         }
+    }
+}
+
+/// Which source of [`super::sources`] a batch comes from. Ticks and gaps are no sign of life.
+fn heard_from(first: &Input) -> Option<&'static str> {
+    match first {
+        Input::Update(_) | Input::Rib(_) | Input::Peer(_) | Input::EndOfRib { .. } => {
+            Some(super::sources::RIS_LIVE)
+        }
+        Input::Probe(_) => Some(super::sources::DNS),
+        Input::Delegation(_) | Input::Hint(_) | Input::Gap(_) | Input::Tick(_) => None,
     }
 }
 
