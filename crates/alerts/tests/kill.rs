@@ -110,6 +110,10 @@ async fn storm() {
         .open(&journal)
         .expect("the journal");
     for step in done..STEPS {
+        // As fast as the receivers are, as in a storm that lasts: else most of it would be over before it is told.
+        while alerts.counts().any(|(_, counts)| counts.pending > 20) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         let told = notices(step, false, &mut open);
         journal.write_all(b".").expect("the journal");
         alerts.send(&told).await;

@@ -76,7 +76,11 @@ pub(crate) enum Record {
     /// What a file that was written anew has in place of the history of one id.
     Entry {
         notice: Notice,
+        /// It is in the queue.
         pending: bool,
+        /// It may have been sent.
+        #[serde(default)]
+        tried: bool,
         told: WasTold,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         acked: Option<String>,

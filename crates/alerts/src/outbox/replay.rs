@@ -43,10 +43,24 @@ impl Ledger {
             Record::Entry {
                 notice,
                 pending,
+                tried,
                 told,
                 acked,
                 summed,
-            } => self.restore(notice, pending, told, acked, summed),
+            } => {
+                let id = notice.id.clone();
+                let entry = Entry {
+                    acked,
+                    summed,
+                    // An older netfault did not write it.
+                    tried: tried || pending,
+                    ..Entry::new(notice, Some(Plan::PLAIN))
+                };
+                self.restore(entry, told);
+                if pending {
+                    self.enqueue(&id);
+                }
+            }
         }
     }
 
@@ -56,9 +70,10 @@ impl Ledger {
         }
     }
 
-    fn restore(&mut self, notice: Notice, pending: bool, told: WasTold, acked: Option<String>, summed: bool) {
+    fn restore(&mut self, mut entry: Entry, told: WasTold) {
+        let notice = &entry.notice;
         let id = notice.id.clone();
-        let told = match told {
+        entry.told = match told {
             WasTold::Plain(false) => None,
             WasTold::Plain(true) => Some(Told {
                 version: notice.version,
@@ -70,27 +85,16 @@ impl Ledger {
             }),
             WasTold::Told(told) => Some(told),
         };
+        entry.held = !entry.tried && entry.told.is_none();
         self.remove(&id);
         if let Some(group) = notice.group.as_ref().filter(|_| !notice.is_over()) {
             self.groups.insert(group.key.clone(), id.clone());
         }
-        self.summed += usize::from(summed);
-        self.told += usize::from(told.is_some());
-        let is_told = told.is_some();
-        let entry = Entry {
-            told,
-            acked,
-            summed,
-            tried: pending,
-            held: !pending && !is_told,
-            ..Entry::new(notice, Some(Plan::PLAIN))
-        };
+        self.summed += usize::from(entry.summed);
+        self.told += usize::from(entry.told.is_some());
         self.entries.insert(id.clone(), entry);
         if self.told(&id) {
             self.cover(&id);
-        }
-        if pending {
-            self.enqueue(&id);
         }
     }
 
@@ -113,7 +117,8 @@ impl Ledger {
             .chain(rest)
             .map(|entry| Record::Entry {
                 notice: entry.notice.clone(),
-                pending: entry.place.is_some() || entry.tried,
+                pending: entry.place.is_some(),
+                tried: entry.tried || entry.place.is_some(),
                 told: entry.told.clone().map_or(WasTold::Plain(false), WasTold::Told),
                 acked: entry.acked.clone(),
                 summed: entry.summed,
