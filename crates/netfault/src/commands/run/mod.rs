@@ -166,7 +166,7 @@ async fn serve_with(
     let ended = tokio::select! {
         ended = wait_for_end(stop_after) => ended,
         failed = started => failed,
-        failed = attend(store, store_is_ready) => failed,
+        failed = attend(store, store_is_ready, &alerts) => failed,
         failed = &mut worker => return finish(joined(failed)?),
     };
     tracing::info!("stopping: sources first, then what they sent is worked through");
@@ -227,13 +227,14 @@ fn finish(writer: Option<Writer>) -> Result<()> {
 
 /// Brings the tables up to date as soon as the store answers, then hears what people write into it. Only comes back
 /// with a failure.
-async fn attend(store: Option<&OpenStore>, is_ready: bool) -> Result<()> {
+async fn attend(store: Option<&OpenStore>, is_ready: bool, alerts: &Alerts) -> Result<()> {
     if let Some(store) = store {
         if !is_ready {
             store.migrated_when_up().await?;
             tracing::info!("the store is ready");
         }
-        acks::pass_on(&store.target, async |_| {}).await;
+        let tell = async |ack: netfault_store::query::Note| alerts.ack(ack.incident, &ack.by, ack.at).await;
+        acks::pass_on(&store.target, tell).await;
     }
     std::future::pending().await
 }
