@@ -20,6 +20,8 @@ pub(super) struct Authorities {
     pub eligible: u32,
     pub not_down: u32,
     pub up: u32,
+    /// Of those that are not down: they failed in the last round, and may be down in the next.
+    pub wavering: u32,
     /// Of those that are down: they answer, but not for this zone.
     pub not_serving: u32,
     /// Of those that are up: they deny the record, or give one that the user does not expect, for two rounds.
@@ -45,6 +47,7 @@ impl Authorities {
         self.eligible += 1;
         self.not_down += 1;
         self.failing_at = earlier(self.failing_at, server.failing_at);
+        self.wavering += u32::from(server.bad_rounds > 0);
         if server.is_up(settings) {
             self.up += 1;
             let says = server.says.filter(|_| server.says_rounds >= settings.rounds());
@@ -223,7 +226,15 @@ pub(super) fn level(
     if authorities.h_down() < settings.degraded_below {
         return Level::Degraded(Finding::AuthorityPartial);
     }
-    if let Some(finding) = fault.or(resolvers.trouble()) {
+    // A resolver says SERVFAIL from its failure cache before a dead server is silent for long enough: a moment later it is
+    // clear whose fault it is.
+    let too_early = |finding: &Finding| {
+        *finding == Finding::ResolverFault && authorities.wavering == authorities.not_down
+    };
+    if let Some(finding) = fault
+        .or(resolvers.trouble())
+        .filter(|finding| !too_early(finding))
+    {
         return Level::Degraded(finding);
     }
     if authorities.not_down < authorities.eligible {

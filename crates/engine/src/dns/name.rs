@@ -13,7 +13,7 @@ use super::health::{Authorities, Level, Resolvers, level, upper_median};
 use super::server::{Answer, Report};
 use super::settings::DnsSettings;
 use super::vantage::Vantages;
-use super::view::{Sight, View};
+use super::view::{Quiet, Sight, View};
 
 /// Caches listed in one transition; a name is asked at a handful of resolvers.
 const MAX_CACHES: usize = 64;
@@ -28,8 +28,10 @@ pub(super) struct Name {
     had_record: bool,
     /// The rise that is waiting for its hold to end, and since when.
     rise: Option<(State, Time)>,
-    /// Until then SERVFAIL is a resolver's failure cache.
-    quiet_until: Option<Time>,
+    /// After a recovery.
+    quiet: Option<Quiet>,
+    /// It is, or last was, Out because its servers failed.
+    servers_failed: bool,
     /// The first failing answer since the name was Ok.
     episode: Option<Time>,
     /// When it was last asked about; `None` before the first probe, and while it is Unknown for that reason.
@@ -78,7 +80,8 @@ impl Name {
             views: BTreeMap::new(),
             had_record: false,
             rise: None,
-            quiet_until: None,
+            quiet: None,
+            servers_failed: false,
             episode: None,
             asked: None,
         }
@@ -217,7 +220,7 @@ impl Name {
             vantage: cx.vantages.get(vantage)?,
             now,
             settings: cx.settings,
-            quiet: self.quiet_until.is_some_and(|until| now < until),
+            quiet: self.quiet.filter(|quiet| now < quiet.until),
             had_record: self.had_record,
         })
     }
@@ -288,7 +291,11 @@ impl Name {
             (Unknown | Ok | Partial, Level::Degraded(finding)) => Some((Degraded, finding)),
             (Unknown | Ok, Level::Partial(finding)) => Some((Partial, finding)),
             (Out, Level::Fine | Level::Partial(_) | Level::Degraded(_)) if self.is_back(counts, settings) => {
-                self.quiet_until = Some(now + settings.servfail_quiet());
+                self.quiet = Some(Quiet {
+                    recovered: now,
+                    until: now + settings.servfail_quiet(),
+                    servers_failed: self.servers_failed,
+                });
                 let whole = counts.rises.is_none_or(|servers| servers.up == servers.eligible);
                 Some((
                     Recovering,
@@ -367,6 +374,10 @@ impl Name {
             return;
         }
         self.rise = None;
+        if to == State::Out {
+            let by_servers = [Finding::AuthorityUnreachable, Finding::DelegationBroken];
+            self.servers_failed = by_servers.contains(&finding);
+        }
         let first_evidence = self.evidence(to, finding, counts);
         let servers = counts.falls.unwrap_or_default();
         let subject = Subject::Name {

@@ -218,6 +218,22 @@ mod several {
         )
     }
 
+    /// How an authority can fail.
+    fn failing() -> impl Strategy<Value = Outcome> {
+        prop::sample::select(vec![
+            Outcome::Timeout,
+            Outcome::NetUnreachable,
+            Outcome::ConnRefused,
+            Outcome::Servfail,
+            Outcome::Refused,
+            Outcome::Lame,
+            Outcome::Notimp,
+            Outcome::Formerr,
+            Outcome::Truncated,
+            Outcome::Malformed,
+        ])
+    }
+
     /// How a vantage is lost.
     #[derive(Clone, Copy, Debug)]
     enum Loss {
@@ -284,6 +300,36 @@ mod several {
             for step in &lab.steps {
                 prop_assert!(step.to != State::Out, "{:?}", step);
             }
+        }
+
+        /// Whatever went before: once every server fails, in whatever way, no answer of a resolver (fresh, cached or
+        /// stale, of any TTL) counts for one of them, and the name is Out by the end of the second round.
+        #[test]
+        fn no_cached_answer_is_a_healthy_authority(
+            before in prop::collection::vec((prop::array::uniform3(found()), 1usize..14), 0..4),
+            vantages in 1usize..4,
+            dead in prop::array::uniform4(failing()),
+            ttl in 0u32..100_000,
+            stale in any::<bool>(),
+        ) {
+            let mut lab = Lab::settled(&VANTAGES[..vantages]);
+            for (found, rounds) in before {
+                for (from, (alive, resolvers)) in lab.from.iter_mut().zip(found) {
+                    for ((_, outcome), alive) in from.authorities.iter_mut().zip(alive) {
+                        *outcome = if alive { Outcome::Ok } else { Outcome::Timeout };
+                    }
+                    from.resolvers = resolvers.to_vec();
+                }
+                lab.rounds(rounds);
+            }
+            lab.resolvers(Outcome::Ok);
+            lab.ttl = ttl;
+            for from in &mut lab.from {
+                from.stale = stale;
+                from.authorities.iter_mut().zip(dead).for_each(|((_, outcome), dead)| *outcome = dead);
+            }
+            lab.rounds(2);
+            prop_assert_eq!(lab.steps.last().map(|step| step.to), Some(State::Out));
         }
 
         /// Within the answers of one role from one vantage the order is nothing, control questions included.

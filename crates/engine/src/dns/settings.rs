@@ -30,7 +30,8 @@ pub struct DnsSettings {
     pub forget_s: u64,
     /// A name nobody asks about for this long is Unknown. Default 180: six rounds.
     pub stale_s: u64,
-    /// SERVFAIL this soon after a recovery is the resolver's failure cache (RFC 9520), not news. Default 300.
+    /// SERVFAIL this soon after a recovery, and failed validation that began before it, is the resolver's failure cache
+    /// (RFC 9520), not news. Default 300.
     pub servfail_quiet_s: u64,
     /// How long the last word of a vantage that went silent still counts against a rise. Default 3600: a recovery
     /// that only the vantages see that are left is believed after that. Against a fall it counts `held_within_s`.

@@ -40,14 +40,36 @@ pub(super) struct View {
     pub word: Option<Word>,
 }
 
+/// The time after a recovery in which a resolver may still answer from its failure cache (RFC 9520).
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Quiet {
+    pub recovered: Time,
+    pub until: Time,
+    /// The servers themselves had failed, so what could not be validated failed with them.
+    pub servers_failed: bool,
+}
+
+impl Quiet {
+    /// SERVFAIL is old news; failed validation (kept as well, RFC 9520 §3.3) only if it has not ended since the outage.
+    fn hides(self, server: &Server) -> bool {
+        match server.last {
+            Report::Fault { servfail } => servfail,
+            Report::Bogus => {
+                self.servers_failed && server.bad_since.is_some_and(|since| since <= self.recovered)
+            }
+            _ => false,
+        }
+    }
+}
+
 /// What it takes to read a view: the vantage it is from, and the moment.
 #[derive(Clone, Copy)]
 pub(super) struct Sight<'a> {
     pub vantage: &'a Vantage,
     pub now: Time,
     pub settings: &'a DnsSettings,
-    /// SERVFAIL is the resolver's failure cache now.
-    pub quiet: bool,
+    /// After a recovery, while it lasts.
+    pub quiet: Option<Quiet>,
     /// The name has had an address before, so NODATA means that it is gone.
     pub had_record: bool,
 }
@@ -324,7 +346,7 @@ impl View {
         if server.bad_rounds == 0 {
             return true;
         }
-        let cached = sight.quiet && server.last == (Report::Fault { servfail: true });
+        let cached = sight.quiet.is_some_and(|quiet| quiet.hides(server));
         let deaf = server.last == Report::Silent
             && server.is_down(0, settings)
             && vantage.heard() < server.bad_since
