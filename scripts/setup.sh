@@ -15,8 +15,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # program:package
 build=(cc:build-essential npm:npm)
 test=(knotd:knot knotc:knot nsd:nsd unbound:unbound dig:bind9-dnsutils bgpdump:bgpdump curl:curl ip:iproute2
-    prometheus-alertmanager:prometheus-alertmanager openssl:openssl
-    python3:python3 bzip2:bzip2 openssl:openssl named:bind9 dnssec-signzone:bind9-utils)
+    prometheus-alertmanager:prometheus-alertmanager python3:python3 bzip2:bzip2 openssl:openssl named:bind9
+    dnssec-signzone:bind9-utils nft:nftables)
 bench=(nsd:nsd dnsperf:dnsperf bzip2:bzip2 gzip:gzip)
 lint=(shellcheck:shellcheck python3:python3)
 lab=(/usr/lib/frr/bgpd:frr bird:bird2 gobgpd:gobgpd bgpdump:bgpdump ip:iproute2 python3:python3)
@@ -43,6 +43,7 @@ stop_services() {
     for package in "$@"; do
         case $package in
         knot | nsd | unbound | frr | gobgpd | prometheus-alertmanager) systemctl disable --quiet --now "$package" || true ;;
+        bind9) systemctl disable --quiet --now named || true ;;
         bird2) systemctl disable --quiet --now bird || true ;;
         esac
     done

@@ -1,0 +1,91 @@
+//! Figures that were promised, measured.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant, SystemTime};
+
+use netfault_model::{Outcome, Time};
+
+use crate::watching::{Setup, time, watch_until_ok};
+use crate::world::{Fault, Layout, World};
+use crate::zones::NAME;
+
+fn now() -> Time {
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .expect("after 1970");
+    Time::from_micros(since.as_micros() as i64)
+}
+
+/// Every default as it stands: rounds of 30 s, 2 s and one retry. Two rounds may be 66 s apart from what came before them,
+/// the last one takes 4 s to be silent.
+#[test]
+fn dead_authorities_are_found_within_70_seconds() {
+    let Some(mut world) = World::new("dead_authorities_are_found_within_70_seconds", Layout::default())
+    else {
+        return;
+    };
+    let setup = Setup {
+        interval: "30s",
+        authority_timeout: "2s",
+        resolver_timeout: "5s",
+        detect: "{ok_hold_s: 1}".to_owned(),
+        ..Setup::default()
+    };
+    let mut watching = watch_until_ok(&world, &setup);
+    let (broken, clock) = (now(), Instant::now());
+    world.break_(Fault::Frozen(vec![1, 2, 3, 4]));
+    let step = watching.until_state("out");
+    let told = clock.elapsed();
+    let decided = Duration::from_micros(time(&step, "at").since(broken).max(0) as u64);
+    println!("all authorities dead: decided after {decided:.1?}, told after {told:.1?}");
+    assert!(decided <= Duration::from_secs(70), "{decided:?}");
+    watching.stop().leaves_the_other_alone();
+}
+
+/// By the kernel's own count of what left the vantage.
+#[test]
+fn a_probe_without_failure_is_one_packet_and_with_failure_at_most_two() {
+    let test = "a_probe_without_failure_is_one_packet_and_with_failure_at_most_two";
+    let Some(mut world) = World::new(test, Layout::default()) else {
+        return;
+    };
+    // Not one of the three that are asked for the addresses of the name besides.
+    let server: IpAddr = "198.18.1.4".parse().expect("an address");
+    world
+        .net
+        .count("asked", &format!("ip daddr {server} udp dport 53"));
+    let mut watching = watch_until_ok(&world, &Setup::default());
+    world.break_(Fault::Frozen(vec![1, 2, 3, 4]));
+    watching.until_state("out");
+    let course = watching.stop();
+    let counted = world.net.counted("asked");
+    let asked = course
+        .probes
+        .iter()
+        .filter(|probe| probe.name == NAME && probe.server.ip() == server);
+    let (healthy, dead): (Vec<_>, Vec<_>) = asked
+        .filter(|probe| probe.role.is_authority())
+        .partition(|probe| probe.outcome != Outcome::Timeout);
+    assert!(
+        healthy.len() >= 2 && dead.len() >= 2,
+        "{} {}",
+        healthy.len(),
+        dead.len()
+    );
+    assert!(healthy.iter().all(|probe| probe.packets_sent == 1));
+    assert!(
+        dead.iter().all(|probe| probe.packets_sent == 2),
+        "the question and one retry"
+    );
+    let sent = (healthy.len() + 2 * dead.len()) as u64;
+    println!(
+        "packets: {} probes answered, {} not, {sent} sent, {counted} counted",
+        healthy.len(),
+        dead.len()
+    );
+    // A question that was under way at the end is in no journal.
+    assert!(
+        (sent..=sent + 2).contains(&counted),
+        "{counted} packets, {sent} accounted for"
+    );
+}
