@@ -24,7 +24,10 @@
 //! and one that was lost before the outage cannot hide it. Its last word also counts against a rise, for an hour.
 //!
 //! A resolver's failure counts when a canary of it was fine after the failure began. Both canaries failing void its
-//! vote. Without canaries it takes two resolvers to convict a name whose servers are healthy.
+//! vote. Without canaries it takes two resolvers to convict a name whose servers are healthy, and their silence counts once
+//! somebody was heard after it had become an outage. Resolvers that fail while all servers have just failed a round wait
+//! for the next one: SERVFAIL comes from a failure cache long before silence is noticed. What a resolver could not validate
+//! while the servers failed is its failure cache, too, for 300 s after they are back.
 //!
 //! ## Edges
 //!

@@ -148,6 +148,8 @@ pub(super) struct Server {
     /// Beginning of the first round of the bad run, and the first failing answer in it.
     pub bad_since: Option<Time>,
     pub failing_at: Option<Time>,
+    /// Beginning of the round with which the bad run became an outage.
+    pub down_since: Option<Time>,
     /// Beginning of the last round that was good.
     pub good_at: Option<Time>,
     /// When it last was asked.
@@ -170,6 +172,7 @@ impl Server {
             good_rounds: 0,
             bad_since: None,
             failing_at: None,
+            down_since: None,
             good_at: None,
             asked: now,
             healthy_since: None,
@@ -217,6 +220,7 @@ impl Server {
             self.bad_rounds = 0;
             self.bad_since = None;
             self.failing_at = None;
+            self.down_since = None;
             self.good_at = Some(opened);
             self.good_rounds = self.good_rounds.saturating_add(1);
             let since = *self.healthy_since.get_or_insert(opened);
@@ -230,6 +234,7 @@ impl Server {
             let first = answers.values().map(|answer| answer.at).min();
             self.failing_at = self.failing_at.or(first);
             if self.bad_rounds >= settings.rounds() {
+                self.down_since = self.down_since.or(Some(opened));
                 self.healthy_since = None;
             }
         }
@@ -251,6 +256,7 @@ impl Server {
         self.good_rounds = 0;
         self.bad_since = None;
         self.failing_at = None;
+        self.down_since = None;
     }
 
     /// Until when its cache hides a failure.

@@ -71,6 +71,32 @@ fn without_controls_a_silent_world_is_our_own_fault_too() {
     assert_eq!(lab.heard(), [(NotableKind::VantageOffline, true)]);
 }
 
+/// In one round the resolvers fall silent while the servers are still heard; in the next one nobody is, and the resolvers
+/// come first.
+#[test]
+fn a_cut_in_the_middle_of_a_round_is_no_fault_of_the_resolvers() {
+    let mut lab = Lab::new(&["a"]);
+    lab.from[0].controls.clear();
+    lab.from[0].canaries.clear();
+    lab.rounds(5);
+    assert_eq!(lab.took(), [(State::Ok, Finding::None)]);
+    lab.resolvers(Outcome::Timeout);
+    for round in 0..7 {
+        if round == 1 {
+            lab.authorities(Outcome::Timeout);
+        }
+        lab.names.fire(lab.now, &mut lab.steps);
+        let mut probes = lab.probes();
+        probes.sort_by_key(|probe| probe.role == Role::Authority);
+        for (n, probe) in probes.iter_mut().enumerate() {
+            probe.at = lab.now + Duration::from_millis(n as u64);
+            lab.names.probe(probe.at, probe, &mut lab.steps);
+        }
+        lab.now = lab.now + Duration::from_secs(30);
+    }
+    assert_eq!(lab.took(), [(State::Unknown, Finding::VantageOffline)]);
+}
+
 #[test]
 fn one_vantage_of_three_is_cut_off_and_the_others_go_on() {
     let mut lab = Lab::settled(ABC);

@@ -349,7 +349,7 @@ impl View {
         let cached = sight.quiet.is_some_and(|quiet| quiet.hides(server));
         let deaf = server.last == Report::Silent
             && server.is_down(0, settings)
-            && vantage.heard() < server.bad_since
+            && vantage.heard() < server.down_since // the cut may have come in the middle of the first bad round
             && vantage.vouches_since(addr, Time::MIN, now, settings).is_none();
         !cached && !deaf && !vantage.is_offline()
     }
