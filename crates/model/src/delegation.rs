@@ -43,6 +43,14 @@ pub struct Delegation {
     pub frozen: bool,
 }
 
+impl Delegation {
+    /// Routes of the name servers' addresses and of its own.
+    pub fn routes(&self) -> impl Iterator<Item = Route> {
+        let servers = self.servers.iter().filter_map(|server| server.route);
+        servers.chain(self.addresses.iter().filter_map(|address| address.route))
+    }
+}
+
 /// One address of one name server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NameServer {

@@ -56,6 +56,8 @@ pub enum Command {
     Incidents(IncidentsCommand),
     /// Say why something was decided: the rule and its numbers, who lost a prefix and when, who kept it.
     Explain(ExplainArgs),
+    /// Ask what the service knows of one of its services or names now: is it the network?
+    Why(WhyArgs),
     /// Ask DNS servers.
     #[command(subcommand)]
     Dns(DnsCommand),
@@ -82,6 +84,16 @@ pub struct ConfigArg {
     /// Configuration file. Without it: netfault.yaml here if there is one, else the built-in default.
     #[arg(short, long, value_name = "FILE", env = "NETFAULT_CONFIG")]
     pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 no network-layer fault, 1 something is not well, 2 an incident is open, 3 not enough is known.")]
+pub struct WhyArgs {
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// A service of the configuration, or a watched name.
+    #[arg(value_name = "SERVICE|NAME")]
+    pub what: String,
 }
 
 #[derive(Debug, Args)]

@@ -10,11 +10,12 @@
 //! | R5 | another origin announced it before it fell: hijack; after: exposed, an effect | [`foreign`] |
 //! | R6 | the name fails, and the prefixes of its servers are there | [`names`] |
 //! | R7 | only resolvers fail it | [`names`] |
-//! | R8 | users have trouble, and neither routes nor names do: no network-layer fault | [`hints`] |
+//! | R8 | users have trouble, and neither routes nor names do: no network-layer fault | [`hints`]; on request: [`Engine::answer`](crate::Engine::answer) |
 //!
 //! The first rule that matches is the cause. What a rule is judged by only grows while an incident is open (what has fallen in it
 //! stays fallen), so a cause is not taken back while routes return.
 
+mod answer;
 pub mod foreign;
 pub mod hints;
 pub mod monitor;
@@ -31,6 +32,7 @@ use crate::dns::Names;
 use crate::graph::{Graph, Tie};
 use crate::incidents::part::{Key, Part};
 use crate::incidents::severity::is_down;
+pub use answer::{Answer, NameNow, OpenIncident, PrefixNow, Word};
 pub use foreign::{Foreign, Others};
 pub use hints::Hints;
 pub use monitor::Monitor;

@@ -53,12 +53,8 @@ impl Standing {
 
 impl Node {
     pub fn carriers(&self) -> impl Iterator<Item = Prefix> {
-        let delegation = self.delegation.iter();
-        delegation.flat_map(|it| {
-            let servers = it.servers.iter().filter_map(|server| server.route);
-            let addresses = it.addresses.iter().filter_map(|address| address.route);
-            servers.chain(addresses).map(|route| route.prefix)
-        })
+        let routes = self.delegation.iter().flat_map(Delegation::routes);
+        routes.map(|route| route.prefix)
     }
 
     /// Counts what stands on prefixes that are `lost`. An address with two servers counts once.

@@ -16,7 +16,7 @@ use super::severity::severity;
 use super::summary;
 use super::tally::Tally;
 use crate::Settings;
-use crate::cause::{Case, Hints, Others, Transit, Verdict, World, judge};
+use crate::cause::{Case, Hints, OpenIncident, Others, Transit, Verdict, World, judge};
 use crate::graph::Tie;
 use crate::settings::secs;
 
@@ -34,6 +34,7 @@ pub struct Said {
     shown: bool,
     flapping: bool,
     prefixes: u32,
+    summary: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -263,6 +264,17 @@ impl Live {
         None
     }
 
+    /// What its last version said.
+    pub fn as_told(&self) -> Option<OpenIncident> {
+        let said = self.said.as_ref()?;
+        Some(OpenIncident {
+            id: self.id,
+            severity: said.severity,
+            since: self.first_evidence,
+            summary: said.summary.clone(),
+        })
+    }
+
     pub fn was_told(&self) -> bool {
         self.said.is_some()
     }
@@ -322,6 +334,7 @@ impl Live {
             shown: self.is_shown(settings),
             flapping: self.flapping,
             prefixes: self.tally.prefixes,
+            summary: String::new(),
         }
     }
 
@@ -348,6 +361,7 @@ impl Live {
         let same = Said {
             at: said.at,
             prefixes: said.prefixes,
+            summary: said.summary.clone(),
             ..news
         } == *said;
         let due = said.at.plus_micros(secs(settings.incident_update_s));
@@ -404,6 +418,9 @@ impl Live {
             facts: self.verdict.facts.clone(),
         };
         incident.summary = summary::of(&incident, &self.parts);
+        if let Some(said) = &mut self.said {
+            said.summary.clone_from(&incident.summary);
+        }
         incident
     }
 

@@ -40,7 +40,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Settings;
 use crate::cause::foreign::{self, Change};
-use crate::cause::{Behind, Foreign, World};
+use crate::cause::{Behind, Foreign, OpenIncident, World};
 use crate::graph::Tie;
 use crate::origins::Countries;
 pub(crate) use dips::Dips;
@@ -321,6 +321,15 @@ impl Incidents {
             live.transit = Some(transit);
             self.dirty.insert(into);
         }
+    }
+
+    /// Open incidents that concern one of these, worst first.
+    pub(crate) fn about(&self, ties: &BTreeSet<Tie>) -> Vec<OpenIncident> {
+        let open = self.live.values().filter(|live| !live.is_settled() && live.was_told());
+        let about = open.filter(|live| !live.ties.is_disjoint(ties));
+        let mut about: Vec<OpenIncident> = about.filter_map(Live::as_told).collect();
+        about.sort_by_key(|it| (u8::MAX - it.severity, it.since, it.id));
+        about
     }
 
     /// Services that an open incident is about.

@@ -1,5 +1,6 @@
 //! Each rule: a story that it fits, and its neighbour that it must not fit.
 
+use netfault_engine::cause::Word;
 use netfault_model::*;
 
 use crate::world::{PEERS, Story, Told, at};
@@ -78,6 +79,24 @@ fn r1_a_name_dies_with_the_prefixes_of_its_servers() {
         }
     );
     told.golden("r1");
+}
+
+/// Asked in the middle of it, the answer is the incident's own sentence.
+#[test]
+fn r1_is_the_answer_to_whoever_asks() {
+    let silent = |role, _: usize, _: usize, second| match role {
+        Role::Authority if second >= NOON + 60 => Outcome::Timeout,
+        _ => Outcome::Ok,
+    };
+    let mut story = story(silent);
+    for index in 0..PEERS {
+        CARRIERS.iter().for_each(|prefix| story.route(NOON as f64, index, prefix, None));
+    }
+    let told = story.play(NOON + 300);
+    let answer = told.engine.answer("shop").expect("a service");
+    assert_eq!(answer.answer, Word::Incident, "{answer:?}");
+    assert!(answer.summary.starts_with("shop fails because 4 of 4 name servers"), "{answer:?}");
+    assert_eq!(answer.incidents.len(), 1);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Days on which netfault must not cry outage, and what it says instead.
 
+use netfault_engine::cause::Word;
 use netfault_model::*;
 
 use crate::world::{PEERS, Story, at};
@@ -174,4 +175,19 @@ fn a_leak_of_20000_prefixes_is_no_outage() {
         told.transitions()
             .all(|it| !matches!(it.to, State::Partial | State::Out))
     );
+}
+
+/// R8 on request: what is fine, and what nobody can know.
+#[test]
+fn asked_whether_it_is_the_network() {
+    let mut story = healthy("2026-03-01");
+    story.service("unheard", &["unheard.example"]);
+    story.chatter(at(13, 0, 0), at(18, 0, 0), |_, _| true);
+    let engine = not_the_network(story).engine;
+    let fine = engine.answer("facebook").expect("a service");
+    assert_eq!((fine.answer, fine.names[0].servers_up), (Word::NoNetworkFault, 2), "{fine:?}");
+    assert_eq!(fine.prefixes.len(), 2, "{fine:?}");
+    assert_eq!(engine.answer(NAME).expect("a name").answer, Word::NoNetworkFault);
+    assert_eq!(engine.answer("unheard").expect("a service").answer, Word::Unknown);
+    assert_eq!(engine.answer("nobody"), None);
 }

@@ -331,6 +331,7 @@ impl Story {
         engine.finish(Some(end + Duration::from_secs(1)), &mut outputs);
         Told {
             outputs,
+            engine,
             day: self.day,
         }
     }
@@ -354,6 +355,7 @@ fn nlri(prefix: &str) -> Nlri {
 /// What the engine said.
 pub struct Told {
     pub outputs: Vec<Output>,
+    pub engine: Engine,
     day: Time,
 }
 

@@ -14,6 +14,7 @@ mod query;
 mod replay;
 mod run;
 pub mod silence;
+mod why;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Replay(args) => replay::replay(args, format),
         Command::Evaluate(args) => evaluate::evaluate(args, format),
         Command::Incidents(command) => runtime()?.block_on(incidents::incidents(command, format)),
+        Command::Why(args) => why::why(&args, format),
         Command::Explain(args) => runtime()?.block_on(explain::explain(args, format)),
         Command::Query(command) => runtime()?.block_on(query::query(command, format)),
         Command::Dns(command) => runtime()?.block_on(dns::dns(command, format)),

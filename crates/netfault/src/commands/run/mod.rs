@@ -20,7 +20,7 @@ mod agents;
 mod healing;
 mod ledger;
 mod output;
-mod restore;
+pub(super) mod restore;
 mod seeding;
 mod sources;
 mod work;
