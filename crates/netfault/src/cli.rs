@@ -87,7 +87,9 @@ pub struct ConfigArg {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Exit codes: 0 no network-layer fault, 1 something is not well, 2 an incident is open, 3 not enough is known.")]
+#[command(
+    after_help = "Exit codes: 0 no network-layer fault, 1 something is not well, 2 an incident is open, 3 not enough is known."
+)]
 pub struct WhyArgs {
     #[command(flatten)]
     pub config: ConfigArg,

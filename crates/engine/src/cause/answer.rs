@@ -80,7 +80,12 @@ impl Engine {
                     names: [what.to_owned()].into(),
                     ..Service::default()
                 };
-                (Subject::Name { name: what.to_owned() }, alone)
+                (
+                    Subject::Name {
+                        name: what.to_owned(),
+                    },
+                    alone,
+                )
             }
         };
         let names: Vec<NameNow> = service.names.iter().map(|name| self.name_now(name)).collect();
@@ -104,7 +109,8 @@ impl Engine {
     fn name_now(&self, name: &str) -> NameNow {
         let node = self.graph.node(name);
         let delegation: Option<&Delegation> = node.and_then(|node| node.delegation.as_ref());
-        let addresses: Option<BTreeSet<_>> = delegation.map(|it| it.servers.iter().map(|server| server.addr).collect());
+        let addresses: Option<BTreeSet<_>> =
+            delegation.map(|it| it.servers.iter().map(|server| server.addr).collect());
         NameNow {
             name: name.to_owned(),
             state: node.map_or(State::Unknown, |node| node.state),
@@ -120,12 +126,20 @@ impl Engine {
             let delegation = self.graph.node(name).and_then(|node| node.delegation.as_ref());
             routes.extend(delegation.into_iter().flat_map(Delegation::routes));
         }
-        let origin = |prefix: Prefix| self.table.find(prefix).and_then(|row| self.table.entry(row).origin());
+        let origin = |prefix: Prefix| {
+            self.table
+                .find(prefix)
+                .and_then(|row| self.table.entry(row).origin())
+        };
         routes.extend(service.prefixes.iter().map(|&prefix| Route {
             prefix,
             origin: origin(prefix),
         }));
-        let state = |prefix| self.table.find(prefix).map_or(State::Unknown, |row| self.table.entry(row).state);
+        let state = |prefix| {
+            self.table
+                .find(prefix)
+                .map_or(State::Unknown, |row| self.table.entry(row).state)
+        };
         let now = |route: Route| PrefixNow {
             route,
             state: state(route.prefix),
@@ -135,7 +149,12 @@ impl Engine {
 }
 
 fn word(names: &[NameNow], prefixes: &[PrefixNow], has_incident: bool) -> Word {
-    let states = || names.iter().map(|it| it.state).chain(prefixes.iter().map(|it| it.state));
+    let states = || {
+        names
+            .iter()
+            .map(|it| it.state)
+            .chain(prefixes.iter().map(|it| it.state))
+    };
     let fine = |state: State| matches!(state, State::Ok | State::Normal);
     if has_incident {
         Word::Incident

@@ -325,7 +325,10 @@ impl Incidents {
 
     /// Open incidents that concern one of these, worst first.
     pub(crate) fn about(&self, ties: &BTreeSet<Tie>) -> Vec<OpenIncident> {
-        let open = self.live.values().filter(|live| !live.is_settled() && live.was_told());
+        let open = self
+            .live
+            .values()
+            .filter(|live| !live.is_settled() && live.was_told());
         let about = open.filter(|live| !live.ties.is_disjoint(ties));
         let mut about: Vec<OpenIncident> = about.filter_map(Live::as_told).collect();
         about.sort_by_key(|it| (u8::MAX - it.severity, it.since, it.id));

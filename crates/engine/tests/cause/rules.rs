@@ -90,12 +90,19 @@ fn r1_is_the_answer_to_whoever_asks() {
     };
     let mut story = story(silent);
     for index in 0..PEERS {
-        CARRIERS.iter().for_each(|prefix| story.route(NOON as f64, index, prefix, None));
+        CARRIERS
+            .iter()
+            .for_each(|prefix| story.route(NOON as f64, index, prefix, None));
     }
     let told = story.play(NOON + 300);
     let answer = told.engine.answer("shop").expect("a service");
     assert_eq!(answer.answer, Word::Incident, "{answer:?}");
-    assert!(answer.summary.starts_with("shop fails because 4 of 4 name servers"), "{answer:?}");
+    assert!(
+        answer
+            .summary
+            .starts_with("shop fails because 4 of 4 name servers"),
+        "{answer:?}"
+    );
     assert_eq!(answer.incidents.len(), 1);
 }
 

@@ -185,7 +185,11 @@ fn asked_whether_it_is_the_network() {
     story.chatter(at(13, 0, 0), at(18, 0, 0), |_, _| true);
     let engine = not_the_network(story).engine;
     let fine = engine.answer("facebook").expect("a service");
-    assert_eq!((fine.answer, fine.names[0].servers_up), (Word::NoNetworkFault, 2), "{fine:?}");
+    assert_eq!(
+        (fine.answer, fine.names[0].servers_up),
+        (Word::NoNetworkFault, 2),
+        "{fine:?}"
+    );
     assert_eq!(fine.prefixes.len(), 2, "{fine:?}");
     assert_eq!(engine.answer(NAME).expect("a name").answer, Word::NoNetworkFault);
     assert_eq!(engine.answer("unheard").expect("a service").answer, Word::Unknown);

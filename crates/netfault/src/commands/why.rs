@@ -67,7 +67,11 @@ fn page(answer: &Answer, out: &mut impl Write) -> std::io::Result<()> {
     writeln!(out, "as of {}", second(answer.at))?;
     for incident in &answer.incidents {
         let since = second(incident.since);
-        writeln!(out, "\nincident {}  severity {}  since {since}\n  {}", incident.id, incident.severity, incident.summary)?;
+        writeln!(
+            out,
+            "\nincident {}  severity {}  since {since}\n  {}",
+            incident.id, incident.severity, incident.summary
+        )?;
     }
     writeln!(out)?;
     for name in &answer.names {
@@ -76,7 +80,11 @@ fn page(answer: &Answer, out: &mut impl Write) -> std::io::Result<()> {
         writeln!(out, "{:<24}  {state}  {servers}", name.name)?;
     }
     for prefix in &answer.prefixes {
-        let origin = prefix.route.origin.map(|origin| origin.to_string()).unwrap_or_default();
+        let origin = prefix
+            .route
+            .origin
+            .map(|origin| origin.to_string())
+            .unwrap_or_default();
         let state = style.state(prefix.state, &format!("{:<10}", prefix.state.name()));
         writeln!(out, "{:<24}  {state}  {origin}", prefix.route.prefix.to_string())?;
     }

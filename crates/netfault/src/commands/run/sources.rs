@@ -156,8 +156,10 @@ fn hole(last: Time, now: Option<Time>) -> Gap {
 }
 
 fn ris_live_client(config: &Config, section: &RisLive) -> ClientConfig {
-    // An AS cannot be subscribed to: the path of a withdrawal is empty. So origins need the whole feed.
-    let everything = section.everything || config.watch.all || !config.watch.origins.is_empty();
+    // An AS cannot be subscribed to: the path of a withdrawal is empty. So origins need the whole feed, and so do names: which
+    // prefixes carry their servers is found out, and changes.
+    let found_out = !config.watch.origins.is_empty() || !config.names.is_empty();
+    let everything = section.everything || config.watch.all || found_out;
     let subscription = match everything {
         true => Subscription::Everything,
         false => Subscription::Prefixes {
