@@ -40,7 +40,9 @@ pub struct Reports {
 pub enum Refused {
     #[error("the body is no JSON: {0}")]
     Json(#[from] serde_json::Error),
-    #[error("there is nothing in the body: give {{\"service\": …, \"interval_s\": …, \"count\": …}}, an array or a line of them")]
+    #[error(
+        "there is nothing in the body: give {{\"service\": …, \"interval_s\": …, \"count\": …}}, an array or a line of them"
+    )]
     Empty,
     #[error("more than {MAX_ITEMS} items: send them in several bodies")]
     TooMany,
@@ -112,7 +114,12 @@ fn push(
     if !services.contains(&item.service) {
         return Err(Refused::Unknown {
             item: number,
-            service: item.service.chars().filter(|c| !c.is_control()).take(64).collect(),
+            service: item
+                .service
+                .chars()
+                .filter(|c| !c.is_control())
+                .take(64)
+                .collect(),
             known: known(services),
         });
     }
@@ -124,7 +131,9 @@ fn known(services: &BTreeSet<String>) -> String {
     let names: Vec<&str> = services.iter().take(20).map(String::as_str).collect();
     match (names.as_slice(), services.len()) {
         ([], _) => "no services".to_owned(),
-        (names, many) if many > names.len() => format!("{} and {} more", names.join(", "), many - names.len()),
+        (names, many) if many > names.len() => {
+            format!("{} and {} more", names.join(", "), many - names.len())
+        }
         (names, _) => names.join(", "),
     }
 }
@@ -140,7 +149,9 @@ fn hint(item: Item, client: &str, now: Time) -> Result<Hint, String> {
     let at = match item.at {
         None => now,
         Some(At::Seconds(seconds)) => Time::from_secs(seconds),
-        Some(At::Text(text)) => text.parse().map_err(|error: netfault_model::time::BadTime| error.to_string())?,
+        Some(At::Text(text)) => text
+            .parse()
+            .map_err(|error: netfault_model::time::BadTime| error.to_string())?,
     };
     let what = match (item.count, item.value) {
         (Some(count), None) if item.unit.is_none() && item.of.is_none() => HintKind::Reports {
@@ -151,13 +162,16 @@ fn hint(item: Item, client: &str, now: Time) -> Result<Hint, String> {
         (None, Some(value)) => HintKind::Traffic {
             interval_s: item.interval_s,
             of: item.of.map_or(Ok(String::new()), |of| part(&of))?,
-            unit: item.unit.filter(|unit| ["bytes", "count"].contains(&unit.as_str())).ok_or(
-                "traffic needs the unit of its value: \"bytes\" or \"count\"",
-            )?,
+            unit: item
+                .unit
+                .filter(|unit| ["bytes", "count"].contains(&unit.as_str()))
+                .ok_or("traffic needs the unit of its value: \"bytes\" or \"count\"")?,
             value: amount("value", value)?,
             usual: None,
         },
-        _ => return Err("give count for reports of users, or unit and value (and of) for traffic".to_owned()),
+        _ => {
+            return Err("give count for reports of users, or unit and value (and of) for traffic".to_owned());
+        }
     };
     Ok(Hint {
         at,

@@ -97,7 +97,10 @@ async fn reports_are_taken_and_named_after_their_client() {
     assert_eq!((answer.status, &answer.body["taken"]), (202, &Value::from(2)));
     let hints = door.hints.recv().await.unwrap();
     assert_eq!(hints.len(), 2);
-    assert_eq!((hints[0].service.as_str(), hints[0].source.as_str()), ("Shop", "helpdesk"));
+    assert_eq!(
+        (hints[0].service.as_str(), hints[0].source.as_str()),
+        ("Shop", "helpdesk")
+    );
     assert_eq!(hints[0].at, Time::from_secs(1_774_785_600));
     let HintKind::Reports { count, .. } = hints[0].what else {
         panic!("{hints:?}")
@@ -108,10 +111,20 @@ async fn reports_are_taken_and_named_after_their_client() {
 #[tokio::test]
 async fn who_has_no_token_of_a_client_is_refused() {
     let mut door = Door::open(4).await;
-    for authorization in ["", "authorization: Basic eDp5\r\n", &bearer("wrong"), &bearer(AGENT), &bearer("")] {
+    for authorization in [
+        "",
+        "authorization: Basic eDp5\r\n",
+        &bearer("wrong"),
+        &bearer(AGENT),
+        &bearer(""),
+    ] {
         let answer = door.post(authorization, ONE).await;
         assert_eq!(answer.status, 401, "{authorization}");
-        assert!(answer.head.contains("www-authenticate: bearer"), "{}", answer.head);
+        assert!(
+            answer.head.contains("www-authenticate: bearer"),
+            "{}",
+            answer.head
+        );
         assert!(!answer.error().is_empty());
     }
     assert!(door.hints.try_recv().is_err(), "nothing came through");
@@ -120,7 +133,9 @@ async fn who_has_no_token_of_a_client_is_refused() {
 #[tokio::test]
 async fn what_is_wrong_is_said_and_nothing_of_it_is_taken() {
     let mut door = Door::open(4).await;
-    let bad = door.post(&bearer(TOKEN), &format!("{ONE}\n{{\"service\": ")).await;
+    let bad = door
+        .post(&bearer(TOKEN), &format!("{ONE}\n{{\"service\": "))
+        .await;
     assert_eq!(bad.status, 400);
     assert!(bad.error().starts_with("the body is no JSON"), "{}", bad.error());
     let other = ONE.replace("Shop", "Chop");
@@ -150,5 +165,8 @@ async fn a_full_queue_and_a_stopping_collector_are_told_to_come_again() {
     assert!(busy.head.contains("retry-after: 2"), "{}", busy.head);
     door.hints.close();
     let stopping = door.post(&bearer(TOKEN), ONE).await;
-    assert_eq!((stopping.status, stopping.error()), (503, "the collector is stopping"));
+    assert_eq!(
+        (stopping.status, stopping.error()),
+        (503, "the collector is stopping")
+    );
 }

@@ -5,6 +5,7 @@
 //! * [`dns`] the `dns` section: intervals, and whether the plan fits the servers' limits
 //! * [`listen`] the collector's door and who may report; [`agent`] the file of a vantage elsewhere
 //! * [`archive`] the `sources.archive` section; [`retention`] how long the store keeps what
+//! * [`services`] the `services` and `hints` sections
 //! * [`values`] durations, sizes, addresses, names, URLs
 //! * [`types`] what it means
 //! * [`print`] [`Config`] → raw, so that a printed configuration reads back equal
@@ -25,6 +26,7 @@ mod raw;
 mod resolve;
 mod retention;
 mod secrets;
+mod services;
 mod types;
 mod values;
 

@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use netfault_model::net::{BadAsn, BadPrefix};
 use netfault_model::{Service, Watch};
+use netfault_sources::dns::resolver::Resolver;
 use netfault_sources::hints::{Target, summary_url};
 use serde::{Deserialize, Serialize};
 use serde_saphyr::{Location, Spanned};
 
 use super::raw::{RawName, Text, text};
-use super::resolve::{Context, Names, Result, name};
+use super::resolve::{Context, Result, name};
 use super::secrets::escape;
 use super::types::Name;
 use super::values;
@@ -82,13 +83,21 @@ pub(super) fn resolve(
     context: &Context,
     services: Option<RawServices>,
     hints: Option<RawHints>,
-    asked: &Names,
+    resolvers: &[Resolver],
     watch: &mut Watch,
     names: &mut Vec<(Location, Name)>,
 ) -> Result<Hints> {
     let (interval, timeout) = pace(context, hints.unwrap_or_default())?;
     let (mut web, mut members) = (BTreeMap::new(), Vec::new());
-    for (service, Spanned { value: raw, referenced: place, .. }) in services.unwrap_or_default() {
+    for (
+        service,
+        Spanned {
+            value: raw,
+            referenced: place,
+            ..
+        },
+    ) in services.unwrap_or_default()
+    {
         service_name(&service).or_else(|message| context.wrong(place, message))?;
         let mut known = Service {
             prefixes: context.list(raw.prefixes.as_ref(), prefix)?.into_iter().collect(),
@@ -96,16 +105,21 @@ pub(super) fn resolve(
             ..Service::default()
         };
         for raw in raw.names.into_iter().flatten() {
-            let member = member(context, &service, raw, asked)?;
+            let member = member(context, &service, raw, resolvers)?;
             if !known.names.insert(member.name.name.clone()) {
-                let message = format!("the name {} stands in '{service}' a second time", member.name.name);
+                let message = format!(
+                    "the name {} stands in '{service}' a second time",
+                    member.name.name
+                );
                 return context.wrong(member.place, message);
             }
             members.push(member);
         }
         let asks = self::web(context, raw.urls.as_ref(), raw.status_page.as_ref())?;
         if known == Service::default() {
-            let message = format!("the service '{service}' needs names, prefixes or origins: what of it is the network?");
+            let message = format!(
+                "the service '{service}' needs names, prefixes or origins: what of it is the network?"
+            );
             return context.wrong(place, message);
         }
         watch.prefixes.extend(&known.prefixes);
@@ -149,10 +163,15 @@ fn join(
     Ok(())
 }
 
-fn member(context: &Context, service: &str, raw: Spanned<RawName>, asked: &Names) -> Result<Member> {
+fn member(
+    context: &Context,
+    service: &str,
+    raw: Spanned<RawName>,
+    resolvers: &[Resolver],
+) -> Result<Member> {
     let place = raw.referenced;
-    let bare = name(context, place, RawName::bare(&raw.value.name), asked)?;
-    let name = name(context, place, raw.value, asked)?;
+    let bare = name(context, place, RawName::bare(&raw.value.name), resolvers)?;
+    let name = name(context, place, raw.value, resolvers)?;
     Ok(Member {
         service: service.to_owned(),
         place,
@@ -177,20 +196,24 @@ fn web(context: &Context, urls: Option<&Vec<Text>>, status_page: Option<&Text>) 
 }
 
 fn pace(context: &Context, raw: RawHints) -> Result<(Duration, Duration)> {
-    let interval = context.read_or(raw.interval.as_ref(), INTERVAL, |text| match values::duration(text)? {
-        interval if interval < MIN_INTERVAL => Err(format!("'{text}' is too short: give at least 1s")),
-        interval => Ok(interval),
-    })?;
-    let timeout = context.read_or(raw.timeout.as_ref(), TIMEOUT.min(interval), |text| {
+    let interval = context.read_or(raw.interval.as_ref(), INTERVAL, |text| {
         match values::duration(text)? {
+            interval if interval < MIN_INTERVAL => Err(format!("'{text}' is too short: give at least 1s")),
+            interval => Ok(interval),
+        }
+    })?;
+    let timeout = context.read_or(
+        raw.timeout.as_ref(),
+        TIMEOUT.min(interval),
+        |text| match values::duration(text)? {
             timeout if timeout.is_zero() => Err("a timeout of nothing lets no server answer".to_owned()),
             timeout if timeout > interval => Err(format!(
                 "'{text}' is longer than hints.interval ({})",
                 values::show_duration(interval)
             )),
             timeout => Ok(timeout),
-        }
-    })?;
+        },
+    )?;
     Ok((interval, timeout))
 }
 
@@ -200,7 +223,10 @@ fn service_name(name: &str) -> std::result::Result<(), String> {
     if fits && !name.chars().any(char::is_control) {
         return Ok(());
     }
-    Err(format!("'{}' is no name of a service: give 1 to {MAX_NAME} characters", name.escape_debug()))
+    Err(format!(
+        "'{}' is no name of a service: give 1 to {MAX_NAME} characters",
+        name.escape_debug()
+    ))
 }
 
 fn target(text: &str) -> std::result::Result<Target, String> {
@@ -224,11 +250,26 @@ pub(super) fn to_raw(watch: &Watch, hints: &Hints) -> (RawServices, RawHints) {
             // Their options stand in watch.names, where all names are printed.
             names: Some(service.names.iter().map(bare).collect()),
             urls: Some(web.urls.iter().map(shown).collect()),
-            prefixes: Some(service.prefixes.iter().map(|prefix| text(prefix.to_string())).collect()),
-            origins: Some(service.origins.iter().map(|origin| text(origin.to_string())).collect()),
+            prefixes: Some(
+                service
+                    .prefixes
+                    .iter()
+                    .map(|prefix| text(prefix.to_string()))
+                    .collect(),
+            ),
+            origins: Some(
+                service
+                    .origins
+                    .iter()
+                    .map(|origin| text(origin.to_string()))
+                    .collect(),
+            ),
             status_page: web.status_page.as_ref().map(shown),
         };
-        (name.clone(), Spanned::new(raw, Location::UNKNOWN, Location::UNKNOWN))
+        (
+            name.clone(),
+            Spanned::new(raw, Location::UNKNOWN, Location::UNKNOWN),
+        )
     });
     let raw = RawHints {
         interval: Some(text(values::show_duration(hints.interval))),
@@ -256,10 +297,19 @@ pub(super) fn describe(watch: &Watch, hints: &Hints) -> Option<String> {
         format!("{name} ({})", parts.join(", "))
     });
     let told: Vec<String> = told.collect();
-    let is_asked = hints.services.values().any(|web| !web.urls.is_empty() || web.status_page.is_some());
+    let is_asked = hints
+        .services
+        .values()
+        .any(|web| !web.urls.is_empty() || web.status_page.is_some());
     let pace = match is_asked {
-        true => format!("; the web is asked every {}", values::show_duration(hints.interval)),
+        true => format!(
+            "; the web is asked every {}",
+            values::show_duration(hints.interval)
+        ),
         false => String::new(),
     };
     (!told.is_empty()).then(|| format!("services: {}{pace}", told.join(", ")))
 }
+
+#[cfg(test)]
+mod tests;

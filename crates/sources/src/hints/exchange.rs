@@ -182,7 +182,12 @@ impl Asker {
 }
 
 impl Exchange {
-    async fn converse<S>(&mut self, stream: S, request: Request<Empty<Bytes>>, most: usize) -> Result<(), String>
+    async fn converse<S>(
+        &mut self,
+        stream: S,
+        request: Request<Empty<Bytes>>,
+        most: usize,
+    ) -> Result<(), String>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -208,9 +213,8 @@ impl Exchange {
 
     async fn read(&mut self, mut body: Incoming, most: usize) -> Result<(), String> {
         while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| {
-                format!("breaks off after {} bytes: {}", self.body.len(), causes(&error))
-            })?;
+            let frame = frame
+                .map_err(|error| format!("breaks off after {} bytes: {}", self.body.len(), causes(&error)))?;
             let Ok(piece) = frame.into_data() else { continue };
             let room = most - self.body.len();
             self.body.extend_from_slice(&piece[..piece.len().min(room)]);
@@ -240,7 +244,10 @@ pub fn public_tls() -> Result<Arc<ClientConfig>, rustls::Error> {
     Ok(Arc::new(config))
 }
 
-fn request(target: &Target, more: Option<(HeaderName, HeaderValue)>) -> Result<Request<Empty<Bytes>>, String> {
+fn request(
+    target: &Target,
+    more: Option<(HeaderName, HeaderValue)>,
+) -> Result<Request<Empty<Bytes>>, String> {
     let mut request = Request::get(&target.path)
         .header(HOST, &target.authority)
         .header(USER_AGENT, concat!("netfault/", env!("CARGO_PKG_VERSION")))

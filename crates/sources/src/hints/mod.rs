@@ -153,7 +153,9 @@ impl Poller {
 
     fn next_wake(&self) -> Instant {
         let idle = self.start + Duration::from_secs(365 * 86_400); // nothing to ask at all
-        self.heap.peek().map_or(idle, |Reverse((due, _))| self.start + *due)
+        self.heap
+            .peek()
+            .map_or(idle, |Reverse((due, _))| self.start + *due)
     }
 
     fn begin_due(&mut self) {
@@ -190,7 +192,11 @@ impl Poller {
                 Kind::Probe => Ok((probe::probe(&asker, &target, &vantage).await, None)),
                 Kind::StatusPage => status_page::ask(&asker, &target, said).await,
             };
-            Done { job, at: clock(), what }
+            Done {
+                job,
+                at: clock(),
+                what,
+            }
         }));
     }
 

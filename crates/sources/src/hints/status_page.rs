@@ -54,10 +54,18 @@ pub(super) async fn ask(
     }
     match (exchange.status, said) {
         (Some(StatusCode::OK), _) => read(&exchange),
-        (Some(StatusCode::NOT_MODIFIED), Some(said)) => Ok((hint(&said.indicator, &said.description), Some(said))),
+        (Some(StatusCode::NOT_MODIFIED), Some(said)) => {
+            Ok((hint(&said.indicator, &said.description), Some(said)))
+        }
         (Some(status), _) if status.is_redirection() => {
-            let place = exchange.headers.get(LOCATION).and_then(|place| place.to_str().ok());
-            Err(format!("has moved to {}: give that one", cut(place.unwrap_or("an unknown place"))))
+            let place = exchange
+                .headers
+                .get(LOCATION)
+                .and_then(|place| place.to_str().ok());
+            Err(format!(
+                "has moved to {}: give that one",
+                cut(place.unwrap_or("an unknown place"))
+            ))
         }
         (Some(status), _) => Err(format!("answers {status}")),
         (None, _) => Err("does not answer".to_owned()),

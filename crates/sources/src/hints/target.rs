@@ -76,7 +76,10 @@ impl Target {
 
 /// Where the summary of a public status page is. `url`: the page itself, or a JSON file of it.
 pub fn summary_url(url: &str) -> String {
-    let path_ends_in_json = url.split(['?', '#']).next().is_some_and(|path| path.ends_with(".json"));
+    let path_ends_in_json = url
+        .split(['?', '#'])
+        .next()
+        .is_some_and(|path| path.ends_with(".json"));
     match path_ends_in_json {
         true => url.to_owned(),
         false => format!("{}/api/v2/summary.json", url.trim_end_matches('/')),
@@ -91,7 +94,13 @@ mod tests {
     fn the_table_of_urls() {
         let parts = |url: &str| {
             let target = Target::parse(url).unwrap();
-            (target.is_tls, target.host, target.port, target.authority, target.path)
+            (
+                target.is_tls,
+                target.host,
+                target.port,
+                target.authority,
+                target.path,
+            )
         };
         let expected = |tls, host: &str, port, authority: &str, path: &str| {
             (tls, host.to_owned(), port, authority.to_owned(), path.to_owned())
@@ -127,9 +136,18 @@ mod tests {
     #[test]
     fn a_status_page_is_given_by_its_address_or_its_file() {
         for (given, url) in [
-            ("https://status.example.com", "https://status.example.com/api/v2/summary.json"),
-            ("https://status.example.com/", "https://status.example.com/api/v2/summary.json"),
-            ("https://status.example.com/api/v2/status.json", "https://status.example.com/api/v2/status.json"),
+            (
+                "https://status.example.com",
+                "https://status.example.com/api/v2/summary.json",
+            ),
+            (
+                "https://status.example.com/",
+                "https://status.example.com/api/v2/summary.json",
+            ),
+            (
+                "https://status.example.com/api/v2/status.json",
+                "https://status.example.com/api/v2/status.json",
+            ),
             ("https://x.example/s.json?k=1", "https://x.example/s.json?k=1"),
         ] {
             assert_eq!(summary_url(given), url);

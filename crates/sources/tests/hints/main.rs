@@ -93,7 +93,10 @@ async fn probed(url: &str, tls: &Arc<ClientConfig>) -> (HttpPhase, Option<u16>, 
     assert_eq!(addr.is_some(), reached >= HttpPhase::Resolved);
     assert!(latency_us > 0);
     let counters = running.stop().await;
-    assert!(counters.requests >= counters.hints && counters.hints >= 1, "{counters:?}");
+    assert!(
+        counters.requests >= counters.hints && counters.hints >= 1,
+        "{counters:?}"
+    );
     (reached, status, error.unwrap_or_default())
 }
 
@@ -105,11 +108,20 @@ async fn plain(does: Does) -> (HttpPhase, Option<u16>, String) {
 #[tokio::test]
 async fn what_servers_answer() {
     let good = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
-    assert_eq!(plain(says(good)).await, (HttpPhase::Done, Some(200), String::new()));
+    assert_eq!(
+        plain(says(good)).await,
+        (HttpPhase::Done, Some(200), String::new())
+    );
     let until_closed = "HTTP/1.0 200 OK\r\n\r\nhi";
-    assert_eq!(plain(says(until_closed)).await, (HttpPhase::Done, Some(200), String::new()));
+    assert_eq!(
+        plain(says(until_closed)).await,
+        (HttpPhase::Done, Some(200), String::new())
+    );
     let absent = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
-    assert_eq!(plain(says(absent)).await, (HttpPhase::Done, Some(404), String::new()));
+    assert_eq!(
+        plain(says(absent)).await,
+        (HttpPhase::Done, Some(404), String::new())
+    );
     let failing = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
     let error = "answers 503 Service Unavailable".to_owned();
     assert_eq!(plain(says(failing)).await, (HttpPhase::Done, Some(503), error));
@@ -122,7 +134,10 @@ async fn a_redirect_is_an_answer_and_not_followed() {
         "HTTP/1.1 301 Moved Permanently\r\nLocation: http://{}/\r\nContent-Length: 0\r\n\r\n",
         other.addr
     );
-    assert_eq!(plain(says(&moved)).await, (HttpPhase::Done, Some(301), String::new()));
+    assert_eq!(
+        plain(says(&moved)).await,
+        (HttpPhase::Done, Some(301), String::new())
+    );
     assert_eq!(other.connections(), 0);
 }
 
@@ -132,7 +147,8 @@ async fn answers_that_are_none() {
     assert_eq!((reached, status), (HttpPhase::Connected, None));
     assert_eq!(error, "does not answer within 400 ms");
 
-    let (reached, status, error) = plain(says("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n0123456789")).await;
+    let (reached, status, error) =
+        plain(says("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n0123456789")).await;
     assert_eq!((reached, status), (HttpPhase::Connected, Some(200)), "{error}");
     assert!(error.starts_with("breaks off after 10 bytes"), "{error}");
 
@@ -160,15 +176,24 @@ async fn what_never_ends_is_read_no_further_than_it_need_be() {
 #[tokio::test]
 async fn nobody_is_there() {
     let tls = public_tls().unwrap();
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let (reached, status, error) = probed(&format!("http://{free}/"), &tls).await;
     assert_eq!((reached, status), (HttpPhase::Resolved, None));
-    assert!(error.starts_with("cannot be connected to: Connection refused"), "{error}");
+    assert!(
+        error.starts_with("cannot be connected to: Connection refused"),
+        "{error}"
+    );
 
     // RFC 6761: never there. Whether a resolver says so or nobody answers is a matter of this host.
     let (reached, status, error) = probed("http://nobody.invalid/", &tls).await;
     assert_eq!((reached, status), (HttpPhase::Nothing, None));
-    assert!(error.contains("has no address") || error.contains("is not looked up"), "{error}");
+    assert!(
+        error.contains("has no address") || error.contains("is not looked up"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -176,7 +201,10 @@ async fn the_systems_resolver_is_asked_for_names() {
     let first = ("localhost", 0).to_socket_addrs().unwrap().next().unwrap();
     let good = says("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     let server = Server::start(&first.to_string(), None, move |_, head| {
-        assert!(head.contains("host: localhost:") || head.contains("Host: localhost:"), "{head}");
+        assert!(
+            head.contains("host: localhost:") || head.contains("Host: localhost:"),
+            "{head}"
+        );
         good.clone()
     })
     .await;
@@ -191,11 +219,17 @@ async fn tls_is_a_phase_of_its_own() {
     let good = says("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
     let server = Server::start("127.0.0.1:0", Some(acceptor.clone()), move |_, _| good.clone()).await;
     let url = format!("https://{}/", server.addr);
-    assert_eq!(probed(&url, &client).await, (HttpPhase::Done, Some(200), String::new()));
+    assert_eq!(
+        probed(&url, &client).await,
+        (HttpPhase::Done, Some(200), String::new())
+    );
 
     let (reached, status, error) = probed(&url, &public_tls().unwrap()).await;
     assert_eq!((reached, status), (HttpPhase::Connected, None));
-    assert_eq!(error, "fails the TLS handshake: invalid peer certificate: UnknownIssuer");
+    assert_eq!(
+        error,
+        "fails the TLS handshake: invalid peer certificate: UnknownIssuer"
+    );
 
     let hangs = Server::start("127.0.0.1:0", Some(acceptor), |_, _| Does::Hangs).await;
     let (reached, status, error) = probed(&format!("https://{}/", hangs.addr), &client).await;
@@ -222,14 +256,21 @@ async fn no_more_is_in_flight_than_may_be_and_a_job_is_asked_once_at_a_time() {
     let counters = running.stop().await;
     assert!(counters.skipped > 0, "{counters:?}");
     // A connection may be seen to open before the one before it is seen to close; never by more than those in flight.
-    assert!(server.seen.most.load(Ordering::SeqCst) <= 6, "{}", server.seen.most.load(Ordering::SeqCst));
+    assert!(
+        server.seen.most.load(Ordering::SeqCst) <= 6,
+        "{}",
+        server.seen.most.load(Ordering::SeqCst)
+    );
 }
 
 #[tokio::test]
 async fn jobs_come_round_again() {
     let good = says("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     let server = Server::plain(good).await;
-    let jobs = vec![(Kind::Probe, format!("http://{}/a", server.addr)), (Kind::Probe, format!("http://{}/b", server.addr))];
+    let jobs = vec![
+        (Kind::Probe, format!("http://{}/a", server.addr)),
+        (Kind::Probe, format!("http://{}/b", server.addr)),
+    ];
     let mut running = Running::start(plan(jobs, public_tls().unwrap(), Duration::from_millis(50)));
     let mut asked = std::collections::BTreeMap::new();
     while asked.len() < 2 || asked.values().any(|times| *times < 3) {

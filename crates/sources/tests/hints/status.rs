@@ -21,7 +21,10 @@ fn summary(indicator: &str, description: &str) -> String {
 }
 
 fn answer(body: &str) -> String {
-    format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 /// What a page that answers these, one after another, is heard to say, and how many answers said nothing.
@@ -43,7 +46,10 @@ async fn heard(answers: Vec<String>, hints: usize) -> (Vec<(String, String)>, u6
         let hint = running.next().await;
         assert_eq!(hint.source, url);
         match hint.what {
-            HintKind::Status { indicator, description } => said.push((indicator, description)),
+            HintKind::Status {
+                indicator,
+                description,
+            } => said.push((indicator, description)),
             other => panic!("{other:?}"),
         }
     }
@@ -111,7 +117,13 @@ async fn an_unchanged_page_is_not_sent_again_and_still_heard() {
     for _ in 0..3 {
         let what = running.next().await.what;
         let (indicator, description) = pair("minor", "Slow");
-        assert_eq!(what, HintKind::Status { indicator, description });
+        assert_eq!(
+            what,
+            HintKind::Status {
+                indicator,
+                description
+            }
+        );
     }
     assert_eq!(running.stop().await.unreadable, 0);
     assert!(unchanged.load(Ordering::SeqCst) >= 2);
