@@ -9,6 +9,7 @@
 //! * [`work`] the pipeline thread, which owns the engine; [`restore`] what an earlier run left
 //! * [`agents`] the door for vantages elsewhere, and what they sent; [`ledger`] so that it is taken once
 //! * [`seeding`] the table of an archive; [`healing`] holes that it fills
+//! * [`web`] what the web is asked about services; [`usual`] what is usual of what others report about them
 //! * [`sources`] the tasks that send; [`output`] a standard output that may fail
 //! * [`acks`] acknowledgements that people wrote into the store
 //!
@@ -23,6 +24,7 @@ mod output;
 mod restore;
 mod seeding;
 mod sources;
+mod web;
 mod work;
 
 pub(super) use sources::dns_plan;
