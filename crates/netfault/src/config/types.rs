@@ -16,7 +16,6 @@ use serde::{Deserialize, Serialize};
 
 use super::SecretRef;
 use super::countries::Countries;
-use super::services::Hints;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -28,7 +27,7 @@ pub struct Config {
     /// The names of `watch`, with whom to ask about them; in the order of the file.
     pub names: Vec<Name>,
     /// What the web is asked about the services of `watch`.
-    pub hints: Hints,
+    pub hints: super::services::Hints,
     pub ris_live: Option<RisLive>,
     /// MRT files, globs and folders that seed the route table before the live feed.
     pub seed: Vec<String>,
@@ -132,7 +131,7 @@ pub struct Dns {
 #[derive(Clone, Debug, PartialEq)]
 pub struct RootHints {
     pub path: PathBuf,
-    pub hints: Hints,
+    pub hints: super::services::Hints,
 }
 
 /// Whom this vantage asks to learn about itself and its resolvers. Nobody: it is switched off.
