@@ -131,7 +131,7 @@ pub struct Dns {
 #[derive(Clone, Debug, PartialEq)]
 pub struct RootHints {
     pub path: PathBuf,
-    pub hints: super::services::Hints,
+    pub hints: Hints,
 }
 
 /// Whom this vantage asks to learn about itself and its resolvers. Nobody: it is switched off.
