@@ -2,6 +2,7 @@
 
 mod dns;
 mod stored;
+mod import;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use crate::render::Format;
 
 pub use dns::{CheckArgs, DnsCommand, ExpectArgs, RootArgs, WatchArgs};
 pub use stored::{AckArgs, DelegationArgs, DnsArgs, ExportArgs, HealthArgs, NoteArgs, ShowArgs};
+pub use import::{ImportCommand, ImportReportsArgs};
 
 /// Watches the network layer of services: withdrawn routes, failing names, and which caused which.
 #[derive(Debug, Parser)]
@@ -56,6 +58,9 @@ pub enum Command {
     Incidents(IncidentsCommand),
     /// Say why something was decided: the rule and its numbers, who lost a prefix and when, who kept it.
     Explain(ExplainArgs),
+    /// Bring history into the store.
+    #[command(subcommand)]
+    Import(ImportCommand),
     /// Ask DNS servers.
     #[command(subcommand)]
     Dns(DnsCommand),
