@@ -128,6 +128,7 @@ pub(super) fn resolve(
         web.insert(service, asks);
     }
     join(context, members, watch, names)?;
+    watch.expected_origins = super::dns::answers::origins(names);
     Ok(Hints {
         interval,
         timeout,
