@@ -10,7 +10,7 @@
 
 use std::collections::BTreeSet;
 
-use netfault_model::{Arrival, Asn, Hint, HintKind, Time};
+use netfault_model::{Asn, Hint, HintKind, Time};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::mpsc;

@@ -1,8 +1,8 @@
 //! The command line: what can be asked for, and nothing of how it is done.
 
 mod dns;
-mod stored;
 mod import;
+mod stored;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,8 +13,8 @@ use netfault_model::{Asn, Prefix, Time};
 use crate::render::Format;
 
 pub use dns::{CheckArgs, DnsCommand, ExpectArgs, RootArgs, WatchArgs};
-pub use stored::{AckArgs, DelegationArgs, DnsArgs, ExportArgs, HealthArgs, NoteArgs, ShowArgs};
 pub use import::{ImportCommand, ImportReportsArgs};
+pub use stored::{AckArgs, DelegationArgs, DnsArgs, ExportArgs, HealthArgs, NoteArgs, ShowArgs};
 
 /// Watches the network layer of services: withdrawn routes, failing names, and which caused which.
 #[derive(Debug, Parser)]

@@ -1,3 +1,5 @@
+use netfault_model::Arrival;
+
 use super::*;
 
 const NOW: Time = Time::from_secs(1_774_785_600);

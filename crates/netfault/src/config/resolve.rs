@@ -235,12 +235,7 @@ fn watch(context: &Context, raw: RawWatch, resolvers: &[Resolver]) -> Result<(Wa
     Ok((watch, names))
 }
 
-pub(super) fn name(
-    context: &Context,
-    place: Location,
-    raw: RawName,
-    resolvers: &[Resolver],
-) -> Result<Name> {
+pub(super) fn name(context: &Context, place: Location, raw: RawName, resolvers: &[Resolver]) -> Result<Name> {
     let typed = Text::new(raw.name, place, place);
     let name = Name {
         name: context.read(&typed, values::name)?,

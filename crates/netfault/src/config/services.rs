@@ -164,12 +164,7 @@ fn join(
     Ok(())
 }
 
-fn member(
-    context: &Context,
-    service: &str,
-    raw: Spanned<RawName>,
-    resolvers: &[Resolver],
-) -> Result<Member> {
+fn member(context: &Context, service: &str, raw: Spanned<RawName>, resolvers: &[Resolver]) -> Result<Member> {
     let place = raw.referenced;
     let bare = name(context, place, RawName::bare(&raw.value.name), resolvers)?;
     let name = name(context, place, raw.value, resolvers)?;

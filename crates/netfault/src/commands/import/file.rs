@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use csv::StringRecord;
-use netfault_model::{Arrival, Hint, HintKind, Time};
+use netfault_model::{Arrival, Hint, HintKind};
 
 use crate::config::Config;
 use crate::exit::{Failure, Result};

@@ -24,6 +24,7 @@ mod output;
 mod restore;
 mod seeding;
 mod sources;
+mod usual;
 mod web;
 mod work;
 
@@ -72,7 +73,10 @@ pub fn run(args: &RunArgs, format: Format) -> Result<ExitCode> {
     for line in config.describe() {
         tracing::info!("{line}");
     }
-    runtime.block_on(serve(config, args.stop_after.map(Duration::from_secs), format))
+    let served = runtime.block_on(serve(config, args.stop_after.map(Duration::from_secs), format));
+    // A lookup by the system's resolver cannot be cancelled, and may take half a minute.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    served
 }
 
 /// The built-in configuration wants the embedded engine, but nobody asked for it.
@@ -148,11 +152,14 @@ async fn serve_with(
     let started = async {
         // Gone without a word: the worker has failed, which is seen below.
         if let Ok(last) = restored.await {
+            let door = door.map(|door| (door, inputs.clone()));
             sources = sources::start(config, last, inputs, &stopping)?;
             if let Some(healing) = healing {
                 sources.spawn(healing.run(stopping.clone()));
             }
-            if let Some(door) = door {
+            if let Some((door, inputs)) = door {
+                let target = store.map(|store| &store.target);
+                sources.spawn(usual::take_reports(config, target, &door, inputs));
                 sources.spawn(door.run(stopping.clone()));
             }
         }

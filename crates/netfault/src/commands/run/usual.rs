@@ -12,14 +12,17 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::time::Duration;
 
+use netfault_api::{Reports, Server};
 use netfault_model::{Hint, HintKind, Input, Time};
 use netfault_store::query::hints::{self, Series};
 use netfault_store::{Client, StoreTarget};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
+use crate::config::Config;
+
 /// Bodies that wait here; more is a 503.
-pub const QUEUE: usize = 64;
+const QUEUE: usize = 64;
 /// The hints of one body wait no longer than this for all that is usual.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// After a store that did not answer. Until then nobody waits for it.
@@ -32,8 +35,23 @@ const SLOT_US: i64 = 900_000_000;
 type Answer = Result<Option<f64>, String>;
 type Ask = Box<dyn Fn(Series, Time, u32) -> Pin<Box<dyn Future<Output = Answer> + Send>> + Send>;
 
+/// From now on `door` takes reports; what comes of them goes to `out`.
+pub fn take_reports(
+    config: &Config,
+    store: Option<&StoreTarget>,
+    door: &Server,
+    out: mpsc::Sender<Vec<Input>>,
+) -> impl Future<Output = ()> + Send + use<> {
+    let (hints, queue) = mpsc::channel(QUEUE);
+    door.take_reports(Reports {
+        services: config.watch.services.keys().cloned().collect(),
+        hints,
+    });
+    Usual::of(store).run(queue, out)
+}
+
 /// Owned by one task, [`run`](Self::run).
-pub struct Usual {
+struct Usual {
     /// `None`: nothing is stored.
     ask: Option<Ask>,
     /// Also that there is too little history.
@@ -48,7 +66,7 @@ pub struct Usual {
 type Key = (Series, u32, i64);
 
 impl Usual {
-    pub fn of(store: Option<&StoreTarget>) -> Usual {
+    fn of(store: Option<&StoreTarget>) -> Usual {
         Usual::asking(store.map(|target| {
             let client = Client::new(target);
             let ask: Ask = Box::new(move |series, at, interval_s| {
@@ -73,7 +91,7 @@ impl Usual {
     }
 
     /// Until nobody can send any more (the listener has gone), or the pipeline takes no more.
-    pub async fn run(mut self, mut hints: mpsc::Receiver<Vec<Hint>>, out: mpsc::Sender<Vec<Input>>) {
+    async fn run(mut self, mut hints: mpsc::Receiver<Vec<Hint>>, out: mpsc::Sender<Vec<Input>>) {
         while let Some(mut batch) = hints.recv().await {
             self.complete(&mut batch).await;
             let inputs = batch.into_iter().map(|hint| Input::Hint(Box::new(hint)));
@@ -180,7 +198,12 @@ mod tests {
     async fn a_slot_of_a_series_is_asked_about_once() {
         let (mut it, asked) = store(|n| Some(Ok(if n == 1 { None } else { Some(n as f64) })));
         // 00:05, 00:10, another service, and the next quarter of an hour.
-        let mut batch = [report(300, "Shop"), report(600, "Shop"), report(300, "Mail"), report(1000, "Shop")];
+        let mut batch = [
+            report(300, "Shop"),
+            report(600, "Shop"),
+            report(300, "Mail"),
+            report(1000, "Shop"),
+        ];
         for _ in 0..2 {
             it.complete(&mut batch).await;
             let found: Vec<_> = batch.iter().map(usual).collect();
@@ -218,7 +241,10 @@ mod tests {
     async fn what_was_taken_gets_through_when_the_listener_has_gone() {
         let (hints, queue) = mpsc::channel(4);
         let (out, mut inputs) = mpsc::channel(4);
-        hints.send(vec![report(300, "Shop"), report(300, "Mail")]).await.unwrap();
+        hints
+            .send(vec![report(300, "Shop"), report(300, "Mail")])
+            .await
+            .unwrap();
         drop(hints);
         Usual::of(None).run(queue, out).await;
         let services: Vec<String> = inputs
