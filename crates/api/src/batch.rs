@@ -227,7 +227,7 @@ fn gap(hole: Hole, agent: &str, now: Time) -> Gap {
     }
 }
 
-fn arrival(at: Time, now: Time) -> Arrival {
+pub(crate) fn arrival(at: Time, now: Time) -> Arrival {
     if at + LATE < now {
         Arrival::Late
     } else if at > now + EARLY {

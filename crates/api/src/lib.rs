@@ -12,7 +12,7 @@
 //! * [`route`] which path is which endpoint, who may call it, how much it takes; a new endpoint is one file and one line there
 //! * [`callers`] agents and clients with their tokens; [`sign`] how an agent and its collector prove themselves to each other
 //! * [`endpoints`] one file each
-//! * [`batch`] the results of an agent as bytes
+//! * [`batch`] the results of an agent as bytes; [`reports`] counts of user reports and traffic as JSON
 //! * [`client`] the agent's end of the same protocol
 //! * [`tls`] certificates and authorities from PEM files
 //!
@@ -30,6 +30,7 @@ pub mod client;
 mod endpoints;
 mod heard;
 mod names;
+pub mod reports;
 pub mod route;
 pub mod server;
 pub mod sign;
@@ -42,6 +43,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use callers::{Caller, Callers};
 pub use client::Client;
+pub use reports::Reports;
 pub use server::{Limits, Server};
 pub use sign::Token;
 

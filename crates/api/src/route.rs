@@ -17,12 +17,13 @@ use crate::answer::Answer;
 use crate::callers::{Caller, Claim};
 use crate::server::State;
 use crate::sign::{self, Stamp};
-use crate::{batch, endpoints};
+use crate::{batch, endpoints, reports};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Endpoint {
     Health,
     Probes,
+    Reports,
 }
 
 /// Who may call.
@@ -31,7 +32,6 @@ enum Access {
     /// With a signature; answered with one.
     Agents,
     /// With a bearer token.
-    #[allow(dead_code)] // the first such endpoint is that of user reports
     Clients,
 }
 
@@ -40,6 +40,7 @@ impl Endpoint {
         match path {
             "/healthz" => Some(Endpoint::Health),
             "/api/v1/probes" => Some(Endpoint::Probes),
+            "/api/v1/reports" => Some(Endpoint::Reports),
             _ => None,
         }
     }
@@ -47,7 +48,7 @@ impl Endpoint {
     fn method(self) -> Method {
         match self {
             Endpoint::Health => Method::GET,
-            Endpoint::Probes => Method::POST,
+            Endpoint::Probes | Endpoint::Reports => Method::POST,
         }
     }
 
@@ -55,6 +56,7 @@ impl Endpoint {
         match self {
             Endpoint::Health => Access::Anybody,
             Endpoint::Probes => Access::Agents,
+            Endpoint::Reports => Access::Clients,
         }
     }
 
@@ -63,6 +65,7 @@ impl Endpoint {
         match self {
             Endpoint::Health => 0,
             Endpoint::Probes => batch::MAX_PACKED,
+            Endpoint::Reports => reports::MAX_BODY,
         }
     }
 
@@ -70,6 +73,7 @@ impl Endpoint {
         match self {
             Endpoint::Health => endpoints::health::get(&call),
             Endpoint::Probes => endpoints::probes::post(call).await,
+            Endpoint::Reports => endpoints::reports::post(&call),
         }
     }
 }

@@ -11,8 +11,8 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -28,6 +28,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::callers::Callers;
 use crate::heard::Heard;
 use crate::names::Names;
+use crate::reports::Reports;
 use crate::{Clock, Doors, route};
 
 /// How often silent agents are looked for.
@@ -76,6 +77,8 @@ pub(crate) struct State {
     pub limits: Limits,
     pub heard: Heard,
     pub names: Names,
+    /// Unset: reports are not taken.
+    pub reports: OnceLock<Reports>,
     /// Connections that were one too many.
     turned_away: AtomicU64,
 }
@@ -110,9 +113,15 @@ impl Server {
                 limits,
                 heard,
                 names: Names::default(),
+                reports: OnceLock::new(),
                 turned_away: AtomicU64::new(0),
             }),
         })
+    }
+
+    /// From now on reports are taken. Only the first call counts.
+    pub fn take_reports(&self, reports: Reports) {
+        let _ = self.state.reports.set(reports);
     }
 
     /// With the port that was taken where 0 was asked for.

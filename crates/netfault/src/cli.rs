@@ -1,6 +1,7 @@
 //! The command line: what can be asked for, and nothing of how it is done.
 
 mod dns;
+mod import;
 mod stored;
 
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use netfault_model::{Asn, Prefix, Time};
 use crate::render::Format;
 
 pub use dns::{CheckArgs, DnsCommand, ExpectArgs, RootArgs, WatchArgs};
+pub use import::{ImportCommand, ImportReportsArgs};
 pub use stored::{AckArgs, DelegationArgs, DnsArgs, ExportArgs, HealthArgs, NoteArgs, ShowArgs};
 
 /// Watches the network layer of services: withdrawn routes, failing names, and which caused which.
@@ -58,6 +60,9 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Ask what the service knows of one of its services or names now: is it the network?
     Why(WhyArgs),
+    /// Bring history into the store.
+    #[command(subcommand)]
+    Import(ImportCommand),
     /// Ask DNS servers.
     #[command(subcommand)]
     Dns(DnsCommand),

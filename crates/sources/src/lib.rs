@@ -6,6 +6,7 @@
 //! * [`archive`] archives of them, near and far: found, fetched, cached; what fills a hole
 //! * [`ris_live`] the RIS Live feed
 //! * [`dns`] one question to one address, and the schedule of questions
+//! * [`hints`] HTTP(S) probes of a service's URLs, and its status page
 //! * [`journal`] what came in, in arrival order, on disk
 //!
 //! Sources never see the engine. Each judges the time stamps it brings (the engine has no clock) and
@@ -15,6 +16,7 @@ pub mod archive;
 pub mod bgp;
 pub mod convert;
 pub mod dns;
+pub mod hints;
 pub mod journal;
 pub mod mrt;
 pub mod ris_live;

@@ -9,6 +9,7 @@ mod dev;
 mod dns;
 mod evaluate;
 mod explain;
+mod import;
 mod incidents;
 mod query;
 mod replay;
@@ -34,6 +35,7 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Why(args) => why::why(&args, format),
         Command::Explain(args) => runtime()?.block_on(explain::explain(args, format)),
         Command::Query(command) => runtime()?.block_on(query::query(command, format)),
+        Command::Import(command) => runtime()?.block_on(import::import(command, format)),
         Command::Dns(command) => runtime()?.block_on(dns::dns(command, format)),
         Command::Config(command) => conf::conf(command),
         Command::Db(command) => runtime()?.block_on(db::db(command, format)),

@@ -1,7 +1,7 @@
 //! `netfault replay`: files, a past day of an archive, or the service's own journal, through the live pipeline.
 
 use std::io::{BufWriter, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -58,7 +58,8 @@ pub fn replay(args: ReplayArgs, format: Format) -> Result<ExitCode> {
     }
     let started = Instant::now();
     let (counts, writer) = play(pipeline, source, &args)?;
-    let stored = writer.map(|writer| hand_over(writer, &config)).transpose();
+    let spool = spool_dir(&config);
+    let stored = writer.map(|writer| hand_over(writer, &spool)).transpose();
     if let Some(store) = store {
         runtime.block_on(store.close());
     }
@@ -261,9 +262,14 @@ async fn start_store(config: &Config) -> Result<OpenStore> {
     }
 }
 
+fn spool_dir(config: &Config) -> PathBuf {
+    let spool = config.store.as_ref().map(|store| store.spool_dir.as_path());
+    spool.unwrap_or(&config.data_dir).join("replay")
+}
+
 fn recorder(config: &Config, store: &OpenStore) -> Result<Recorder> {
     let section = section(config)?;
-    let mut settings = WriterConfig::archive(section.spool_dir.join("replay"), store.target.clone());
+    let mut settings = WriterConfig::archive(spool_dir(config), store.target.clone());
     settings.spool_max_bytes = section.spool_max;
     let writer = Writer::open(settings).map_err(store_failure)?;
     // A replay that is stored is stored whole.
@@ -274,17 +280,15 @@ fn recorder(config: &Config, store: &OpenStore) -> Result<Recorder> {
     })
 }
 
-fn hand_over(writer: Writer, config: &Config) -> Result<()> {
+/// Waits until the store has everything, and says what it has not. `spool` is the writer's.
+pub fn hand_over(writer: Writer, spool: &Path) -> Result<()> {
     let report = writer.finish(DRAIN).map_err(store_failure)?;
     let refused: u64 = report.stats.tables.iter().map(|table| table.rejected).sum();
     if refused > 0 {
-        let spool = config
-            .store
-            .as_ref()
-            .map(|store| store.spool_dir.display().to_string())
-            .unwrap_or_default();
+        let kept = spool.join("rejected");
         return Err(Failure::unavailable(format_args!(
-            "the store refused {refused} rows; they are in {spool}/replay/rejected"
+            "the store refused {refused} rows; they are in {}",
+            kept.display()
         )));
     }
     let shed: u64 = report.stats.tables.iter().map(|table| table.shed).sum();

@@ -67,6 +67,8 @@ pub(super) fn check(context: &Context, raw: &RawConfig) -> Result<()> {
     let place = agent.referenced;
     let sections = [
         ("sources", raw.sources.is_some()),
+        ("services", raw.services.is_some()),
+        ("hints", raw.hints.is_some()),
         ("detect", raw.detect.is_some()),
         ("countries", raw.countries.is_some()),
         ("store", raw.store.is_some()),

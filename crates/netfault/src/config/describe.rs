@@ -8,7 +8,9 @@ pub(super) fn describe(config: &Config) -> Vec<String> {
         let own = std::iter::once(super::agent::describe(agent));
         return own.chain(super::dns::describe(config)).collect();
     }
-    let mut lines = vec![watch(config), ris_live(config)];
+    let mut lines = vec![watch(config)];
+    lines.extend(super::services::describe(&config.watch, &config.hints));
+    lines.push(ris_live(config));
     if !config.seed.is_empty() {
         lines.push(format!(
             "seed:    the route table from {}",
@@ -37,7 +39,7 @@ pub(super) fn describe(config: &Config) -> Vec<String> {
     lines
 }
 
-fn count(n: usize, one: &str, many: &str) -> String {
+pub(super) fn count(n: usize, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
 }
 

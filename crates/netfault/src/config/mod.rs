@@ -6,6 +6,7 @@
 //! * [`alerts`] the `alerts` section
 //! * [`listen`] the collector's door and who may report; [`agent`] the file of a vantage elsewhere
 //! * [`archive`] the `sources.archive` section; [`retention`] how long the store keeps what
+//! * [`services`] the `services` and `hints` sections
 //! * [`values`] durations, sizes, addresses, names, URLs
 //! * [`types`] what it means
 //! * [`print`] [`Config`] → raw, so that a printed configuration reads back equal
@@ -27,6 +28,7 @@ mod raw;
 mod resolve;
 mod retention;
 mod secrets;
+mod services;
 mod types;
 mod values;
 

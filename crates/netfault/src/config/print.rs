@@ -21,6 +21,7 @@ pub(super) fn to_raw(config: &Config) -> RawConfig {
         };
     }
     let (listen, agents) = config.listen.as_ref().map(super::listen::to_raw).unzip();
+    let (services, hints) = super::services::to_raw(&config.watch, &config.hints);
     RawConfig {
         data_dir: some(path(&config.data_dir)),
         checkpoint_every: some(show_duration(config.checkpoint_every)),
@@ -36,6 +37,8 @@ pub(super) fn to_raw(config: &Config) -> RawConfig {
                 .map(|file| text(path(file)))
                 .collect(),
         ),
+        services: Some(services),
+        hints: Some(hints),
         store: config.store.as_ref().map(|config| spanned(store(config))),
         journal: Some(journal(config.journal.as_ref())),
         alerts: Some(super::alerts::to_raw(&config.alerts)),

@@ -47,6 +47,10 @@ pub(super) struct RawConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub countries: Option<Vec<Text>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub services: Option<super::services::RawServices>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hints: Option<super::services::RawHints>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub store: Option<Spanned<RawStore>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub journal: Option<RawJournal>,
@@ -283,6 +287,20 @@ impl Serialize for RawWatch {
     }
 }
 
+impl RawName {
+    /// A name and nothing else.
+    pub fn bare(name: &str) -> Self {
+        RawName {
+            name: name.to_owned(),
+            authorities: None,
+            resolvers: None,
+            expect: None,
+            dnssec: None,
+            private_ok: None,
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for RawName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct WordOrMap;
@@ -292,14 +310,7 @@ impl<'de> Deserialize<'de> for RawName {
                 f.write_str("a DNS name, or a map with 'name'")
             }
             fn visit_str<E: de::Error>(self, word: &str) -> Result<RawName, E> {
-                Ok(RawName {
-                    name: word.to_owned(),
-                    authorities: None,
-                    resolvers: None,
-                    expect: None,
-                    dnssec: None,
-                    private_ok: None,
-                })
+                Ok(RawName::bare(word))
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawName, A::Error> {
                 RawName::deserialize(MapAccessDeserializer::new(map))

@@ -129,7 +129,15 @@ pub(super) fn resolve(raw: RawConfig, path: &Path, env: Env<'_>) -> Result<Confi
     let data_dir = context.folder_or(raw.data_dir.as_ref(), context.base.join(".netfault"))?;
     let resolvers = raw.dns.as_ref().and_then(|dns| dns.resolvers.as_ref());
     let resolvers = dns::answers::resolvers(&context, resolvers)?;
-    let (watch, names) = watch(&context, raw.watch.unwrap_or_default(), &resolvers)?;
+    let (mut watch, mut names) = watch(&context, raw.watch.unwrap_or_default(), &resolvers)?;
+    let hints = super::services::resolve(
+        &context,
+        raw.services,
+        raw.hints,
+        &resolvers,
+        &mut watch,
+        &mut names,
+    )?;
     let raw_sources = raw.sources.unwrap_or_default();
     let detect = match raw.detect {
         Some(detect) => match detect.value.check() {
@@ -163,6 +171,7 @@ pub(super) fn resolve(raw: RawConfig, path: &Path, env: Env<'_>) -> Result<Confi
         agent,
         dns,
         watch,
+        hints,
         countries,
         data_dir,
         checkpoint_every,
@@ -226,7 +235,7 @@ fn watch(context: &Context, raw: RawWatch, resolvers: &[Resolver]) -> Result<(Wa
     Ok((watch, names))
 }
 
-fn name(context: &Context, place: Location, raw: RawName, resolvers: &[Resolver]) -> Result<Name> {
+pub(super) fn name(context: &Context, place: Location, raw: RawName, resolvers: &[Resolver]) -> Result<Name> {
     let typed = Text::new(raw.name, place, place);
     let name = Name {
         name: context.read(&typed, values::name)?,

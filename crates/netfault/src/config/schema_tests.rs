@@ -18,6 +18,8 @@ fn keys_read(path: &[String]) -> BTreeSet<String> {
     for key in path.iter().rev() {
         yaml = if key == "[]" {
             format!("[{yaml}]")
+        } else if key == "*" {
+            format!("{{any: {yaml}}}")
         } else {
             format!("{{{key}: {yaml}}}")
         };
@@ -35,7 +37,7 @@ fn keys_read(path: &[String]) -> BTreeSet<String> {
     }
 }
 
-/// Every object of the schema with its path; `[]` is an item of a list.
+/// Every object of the schema with its path; `[]` is an item of a list, `*` a value of a map with free keys.
 fn objects<'a>(schema: &'a Value, path: &mut Vec<String>, found: &mut Vec<(Vec<String>, &'a Value)>) {
     if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
         found.push((path.clone(), schema));
@@ -52,6 +54,11 @@ fn objects<'a>(schema: &'a Value, path: &mut Vec<String>, found: &mut Vec<(Vec<S
         .flatten()
     {
         objects(inner, path, found);
+    }
+    if let Some(values) = schema.get("additionalProperties").filter(|it| it.is_object()) {
+        path.push("*".to_owned());
+        objects(values, path, found);
+        path.pop();
     }
     if let Some(items) = schema.get("items") {
         path.push("[]".to_owned());
@@ -115,6 +122,9 @@ fn the_schema_refuses_what_the_reader_refuses() {
         "dns: {interval: 30}",
         "store: {updates: some}",
         "detect: {min_peers: many}",
+        "services: {Shop: {nams: [x.example]}}",
+        "services: {Shop: {urls: https://x.example/}}",
+        "hints: {interval: 60}",
     ] {
         let value: Value = serde_saphyr::from_str(yaml).unwrap();
         assert!(!validator.is_valid(&value), "{yaml}");

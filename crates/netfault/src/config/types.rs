@@ -27,6 +27,8 @@ pub struct Config {
     pub watch: Watch,
     /// The names of `watch`, with whom to ask about them; in the order of the file.
     pub names: Vec<Name>,
+    /// What the web is asked about the services of `watch`.
+    pub hints: super::services::Hints,
     pub ris_live: Option<RisLive>,
     /// MRT files, globs and folders that seed the route table before the live feed.
     pub seed: Vec<String>,

@@ -16,7 +16,7 @@ const HISTORY_DAYS: i64 = 28;
 const MIN_DAYS: u64 = 7;
 
 /// A series whose usual value can be asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Series {
     Reports {
         service: String,

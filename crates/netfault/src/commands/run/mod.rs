@@ -9,6 +9,7 @@
 //! * [`work`] the pipeline thread, which owns the engine; [`restore`] what an earlier run left
 //! * [`agents`] the door for vantages elsewhere, and what they sent; [`ledger`] so that it is taken once
 //! * [`seeding`] the table of an archive; [`healing`] holes that it fills
+//! * [`web`] what the web is asked about services; [`usual`] what is usual of what others report about them
 //! * [`sources`] the tasks that send; [`output`] a standard output that may fail
 //! * [`acks`] acknowledgements that people wrote into the store
 //!
@@ -23,6 +24,8 @@ mod output;
 pub(super) mod restore;
 mod seeding;
 mod sources;
+mod usual;
+mod web;
 mod work;
 
 pub(super) use sources::dns_plan;
@@ -71,7 +74,10 @@ pub fn run(args: &RunArgs, format: Format) -> Result<ExitCode> {
     for line in config.describe() {
         tracing::info!("{line}");
     }
-    runtime.block_on(serve(config, args.stop_after.map(Duration::from_secs), format))
+    let served = runtime.block_on(serve(config, args.stop_after.map(Duration::from_secs), format));
+    // A lookup by the system's resolver cannot be cancelled, and may take half a minute.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    served
 }
 
 /// The built-in configuration wants the embedded engine, but nobody asked for it.
@@ -153,11 +159,14 @@ async fn serve_with(
     let started = async {
         // Gone without a word: the worker has failed, which is seen below.
         if let Ok(last) = restored.await {
+            let door = door.map(|door| (door, inputs.clone()));
             sources = sources::start(config, last, inputs, &stopping, &health)?;
             if let Some(healing) = healing {
                 sources.spawn(healing.run(stopping.clone()));
             }
-            if let Some(door) = door {
+            if let Some((door, inputs)) = door {
+                let target = store.map(|store| &store.target);
+                sources.spawn(usual::take_reports(config, target, &door, inputs));
                 sources.spawn(door.run(stopping.clone()));
             }
         }

@@ -72,6 +72,13 @@ pub fn start(
             tracing::debug!(?counters, "dns schedule ended");
         });
     }
+    if let Some(plan) = super::web::plan(config)?.filter(|_| live) {
+        let (out, stop) = (out.clone(), stop.clone());
+        sources.spawn(async move {
+            let counters = netfault_sources::hints::run(plan, out, stop, system_clock()).await;
+            tracing::debug!(?counters, "no more hints are fetched");
+        });
+    }
     if live {
         sources.spawn(tick(out, stop.clone()));
     }

@@ -28,7 +28,7 @@ mod flights;
 mod jobs;
 mod load;
 mod pace;
-mod phase;
+pub(crate) mod phase;
 mod questions;
 mod refresh;
 mod report;

@@ -22,7 +22,7 @@ pub(super) fn jitter(name: &str, round: u64, interval: Duration) -> f64 {
 }
 
 /// Start of round `round` of name number `n`, counted from the start of the schedule.
-pub(super) fn due(n: usize, name: &str, round: u64, interval: Duration) -> Duration {
+pub(crate) fn due(n: usize, name: &str, round: u64, interval: Duration) -> Duration {
     let whole = (round as f64 + phase(n)) * interval.as_secs_f64();
     let jitter = jitter(name, round, interval);
     Duration::try_from_secs_f64(whole + jitter).unwrap_or_default()
