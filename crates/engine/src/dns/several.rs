@@ -401,11 +401,17 @@ fn validation_that_failed_with_the_servers_is_old_news_when_they_are_back() {
     assert_eq!(lab.took().last(), Some(&(State::Out, Finding::DelegationBroken)));
     lab.authorities(Outcome::Ok);
     lab.from[0].resolvers[0] = Outcome::Ok;
-    lab.rounds(9);
+    lab.rounds(2);
     assert_eq!(lab.took(), [(State::Recovering, Finding::None)]);
+    let mut mended = lab.clone();
     // It has not ended when the quiet time has: the zone came back with bad signatures.
-    lab.rounds(6);
+    lab.rounds(13);
     assert_eq!(lab.took().last(), Some(&(State::Degraded, Finding::DnssecBogus)));
+    // It ends: the five minutes of the rise did not wait for it.
+    mended.rounds(3);
+    mended.resolvers(Outcome::Ok);
+    mended.rounds(8);
+    assert_eq!(mended.took(), [(State::Ok, Finding::None)]);
 }
 
 #[test]
