@@ -118,8 +118,18 @@ fn tie(a: &Input, b: &Input) -> Ordering {
                 .cmp(&(&b.name, &b.vantage, b.role, b.server, &b.qtype)),
             (Input::Delegation(a), Input::Delegation(b)) => (&a.name, &a.vantage).cmp(&(&b.name, &b.vantage)),
             (Input::Hint(a), Input::Hint(b)) => (&a.service, &a.source).cmp(&(&b.service, &b.source)),
-            _ => Ordering::Equal,
+            _ => rank(a).cmp(&rank(b)),
         })
+}
+
+/// Kinds that are ordered among themselves stand together: a gap that is equal to two probes, which are not, is no order.
+fn rank(input: &Input) -> u8 {
+    match input {
+        Input::Probe(_) => 1,
+        Input::Delegation(_) => 2,
+        Input::Hint(_) => 3,
+        _ => 0, // as they arrived
+    }
 }
 
 fn place(input: &Input) -> (Option<Collector>, Option<&Peer>) {
@@ -135,6 +145,8 @@ fn place(input: &Input) -> (Option<Collector>, Option<&Peer>) {
 
 #[cfg(test)]
 mod tests {
+    use netfault_model::{Arrival, Outcome, Probe, Role, Transport};
+
     use super::*;
 
     fn drain(order: &mut Order, before: i64) -> Vec<i64> {
@@ -144,6 +156,54 @@ mod tests {
             order.recycle(instant.inputs);
         }
         times
+    }
+
+    /// What comes late is applied at one moment, whatever it is: an agent's spool is full of that.
+    #[test]
+    fn any_mixture_of_kinds_at_one_moment_has_an_order() {
+        let probe = |n: u64| {
+            Input::Probe(Box::new(Probe {
+                at: Time::from_micros(0),
+                vantage: "a".into(),
+                name: format!("{}.example", n % 31),
+                role: Role::Authority,
+                server: ([192, 0, 2, (n % 7) as u8], 53).into(),
+                qname: String::new(),
+                qtype: "SOA".into(),
+                outcome: Outcome::Ok,
+                rcode: None,
+                authoritative: true,
+                ede: None,
+                nsid: None,
+                latency_us: 0,
+                ttl: None,
+                answers: Vec::new(),
+                transport: Transport::Udp,
+                packets_sent: 1,
+                arrival: Arrival::InTime,
+                detail: None,
+            }))
+        };
+        let mut order = Order::new(0);
+        let mut state = 1u64;
+        for _ in 0..2000 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let input = match (state >> 33) % 4 {
+                0 => Input::Tick(Time::from_micros(0)),
+                _ => probe(state >> 35),
+            };
+            order.hold(input, Time::from_micros(0));
+        }
+        let inputs = order.release(Time::from_micros(1)).map(|instant| instant.inputs);
+        let names: Vec<String> = inputs
+            .into_iter()
+            .flatten()
+            .filter_map(|input| match input {
+                Input::Probe(probe) => Some(probe.name),
+                _ => None,
+            })
+            .collect();
+        assert!(names.len() > 1000 && names.is_sorted());
     }
 
     #[test]

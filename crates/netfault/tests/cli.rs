@@ -81,7 +81,7 @@ fn bad_input_is_one_sentence() {
         (
             &["config", "check", "-c", "plan.yaml"],
             CONFIG,
-            "plan.yaml:9:7: with this name the server 192.0.2.53:53 would be asked 6 questions every 5s",
+            "plan.yaml:9:7: with this name the server 192.0.2.53:53 would be asked up to 6 questions every 5s",
         ),
         (
             &["config", "check", "-c", "stale.yaml"],

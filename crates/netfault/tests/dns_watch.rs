@@ -71,6 +71,12 @@ fn a_check_says_what_is_expected_and_is_not() {
         "an empty column is left out: {}",
         fine.out
     );
+    let told = check(&["--expect-any", "192.0.2.7"]);
+    assert!(
+        told.out.ends_with("www.example.com is out: answer changed\n"),
+        "{}",
+        told.out
+    );
     for (args, sentence) in [
         (["--expect-any", "192.0.2.7"], "not 192.0.2.7 but 192.0.2.1"),
         (

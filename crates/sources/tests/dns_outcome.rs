@@ -9,6 +9,7 @@ use dns_lab::*;
 use hickory_proto::rr::{Name, RecordType};
 use netfault_model::{Outcome, Role};
 use netfault_sources::dns::outcome::{Asked, Failure, classify};
+use netfault_sources::dns::udp::matching::{Match, match_answer};
 use netfault_sources::dns::wire::{self, Flags};
 use proptest::prelude::*;
 
@@ -158,50 +159,27 @@ fn shared_data() -> Option<PathBuf> {
         .find(|path| path.is_dir())
 }
 
-/// Every capture under shared/data/dns, broken ones and all: each message becomes an outcome, and so does
-/// each of its beginnings.
+/// Every capture under shared/data/dns, broken ones and all: each message becomes an outcome, of a resolver and of an authority, and so
+/// does each of its beginnings; and it is the answer to its own question, or says nothing.
 #[test]
 fn real_captures_all_become_outcomes() {
     let Some(data) = shared_data() else {
         println!("SKIPPED: ../shared/data is absent: real_captures_all_become_outcomes");
         return;
     };
-    let mut files = Vec::new();
-    for folder in ["dnscap", "tcpdump-dns"] {
-        let entries = std::fs::read_dir(data.join("dns").join(folder)).unwrap();
-        files.extend(
-            entries
-                .map(|entry| entry.unwrap().path())
-                .filter(|path| path.extension() == Some("pcap".as_ref())),
-        );
-    }
-    files.sort();
-    assert!(files.len() >= 27, "{files:?}");
-    let mut outcomes: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut responses = 0;
+    let files = captures(&data.join("dns"));
+    assert_eq!(files.len(), 27, "{files:?}");
+    let mut seen = Seen::default();
     for file in &files {
         let messages = dns_payloads(&std::fs::read(file).unwrap());
-        for message in &messages {
-            let asked = asked_by(message);
-            for end in 0..message.len() {
-                classify(&asked, Ok(&message[..end]));
-            }
-            let (outcome, _) = classify(&asked, Ok(message));
-            if message.len() < 12 || message[2] & 0x80 == 0 {
-                // A query, or the middle of a stream: no answer to anything.
-                assert_eq!(outcome, Outcome::Malformed, "{}", file.display());
-                continue;
-            }
-            responses += 1;
-            *outcomes.entry(outcome.name()).or_default() += 1;
-        }
         println!(
             "{}: {} messages",
             file.file_name().unwrap().to_string_lossy(),
             messages.len()
         );
+        messages.iter().for_each(|message| seen.look_at(message));
     }
-    println!("{responses} responses: {outcomes:?}");
+    println!("{seen:#?}");
     // frags.pcap holds IP fragments, each taken here for a message of its own: 84 of the malformed.
     let expected = [
         ("malformed", 86),
@@ -211,7 +189,73 @@ fn real_captures_all_become_outcomes() {
         ("ok", 200),
         ("servfail", 1),
     ];
-    assert_eq!(outcomes, BTreeMap::from(expected));
+    assert_eq!(seen.of_resolver, BTreeMap::from(expected));
+    // Most were said by resolvers: an authority that answers without authority is lame.
+    let expected = [
+        ("lame", 174),
+        ("malformed", 86),
+        ("nodata", 1),
+        ("notimp", 1),
+        ("nxdomain", 1),
+        ("ok", 26),
+        ("servfail", 1),
+    ];
+    assert_eq!(seen.of_authority, BTreeMap::from(expected));
+    assert_eq!((seen.exact, seen.strange), (204, 86));
+}
+
+/// Files that end in `.pcap`, in whatever folder.
+fn captures(dir: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(captures(&path));
+        } else if path.extension() == Some("pcap".as_ref()) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+/// Responses, by what they mean of whom.
+#[derive(Debug, Default)]
+struct Seen {
+    of_resolver: BTreeMap<&'static str, usize>,
+    of_authority: BTreeMap<&'static str, usize>,
+    /// Answers to the question that they repeat, and others.
+    exact: usize,
+    strange: usize,
+}
+
+impl Seen {
+    fn look_at(&mut self, message: &[u8]) {
+        let resolver = asked_by(message);
+        let authority = Asked {
+            role: Role::Authority,
+            ..resolver.clone()
+        };
+        for end in 0..message.len() {
+            classify(&resolver, Ok(&message[..end]));
+        }
+        let (outcome, _) = classify(&resolver, Ok(message));
+        let (of_authority, _) = classify(&authority, Ok(message));
+        if message.len() < 12 || message[2] & 0x80 == 0 {
+            // A query, or the middle of a stream: no answer to anything.
+            assert_eq!((outcome, of_authority), (Outcome::Malformed, Outcome::Malformed));
+            return;
+        }
+        *self.of_resolver.entry(outcome.name()).or_default() += 1;
+        *self.of_authority.entry(of_authority.name()).or_default() += 1;
+        let mut query = wire::query(&resolver.name, resolver.qtype, Flags::default()).unwrap();
+        query.bytes[..2].copy_from_slice(&message[..2]);
+        query.id = u16::from_be_bytes([message[0], message[1]]);
+        match match_answer(&query, message) {
+            Match::Exact(_) | Match::CaseDiffers(_) => self.exact += 1,
+            Match::No { .. } => self.strange += 1,
+        }
+    }
 }
 
 /// The question that a message answers, as its asker knew it: resolver's view of whatever it repeats.
@@ -227,7 +271,8 @@ fn asked_by(message: &[u8]) -> Asked {
     }
 }
 
-/// UDP payloads and, without their length, the messages of TCP segments of a capture file (libpcap format).
+/// UDP payloads, and the messages of TCP segments (each with its length before it, the last one possibly cut), of a capture file
+/// (libpcap format).
 fn dns_payloads(file: &[u8]) -> Vec<Vec<u8>> {
     let swapped = match file[..4] {
         [0xd4, 0xc3, 0xb2, 0xa1] | [0x4d, 0x3c, 0xb2, 0xa1] => false,
@@ -250,7 +295,11 @@ fn dns_payloads(file: &[u8]) -> Vec<Vec<u8>> {
         let Some(packet) = file.get(at + 16..at + 16 + len) else {
             break;
         };
-        payloads.extend(network_layer(link, packet).and_then(transport_payload));
+        payloads.extend(
+            network_layer(link, packet)
+                .map(transport_payloads)
+                .unwrap_or_default(),
+        );
         at += 16 + len;
     }
     payloads.retain(|payload| !payload.is_empty());
@@ -273,17 +322,35 @@ fn network_layer(link: u32, packet: &[u8]) -> Option<&[u8]> {
     }
 }
 
-fn transport_payload(packet: &[u8]) -> Option<Vec<u8>> {
-    let (protocol, rest) = match packet.first()? >> 4 {
-        4 => (*packet.get(9)?, packet.get(usize::from(packet[0] & 15) * 4..)?),
-        6 => (*packet.get(6)?, packet.get(40..)?),
-        _ => return None,
+fn transport_payloads(packet: &[u8]) -> Vec<Vec<u8>> {
+    let Some((protocol, rest)) = transport_layer(packet) else {
+        return Vec::new();
     };
     match protocol {
-        17 => rest.get(8..).map(<[u8]>::to_vec),
-        6 => rest
-            .get(usize::from(rest.get(12)? >> 4) * 4 + 2..)
-            .map(<[u8]>::to_vec),
+        17 => rest.get(8..).map(<[u8]>::to_vec).into_iter().collect(),
+        6 => {
+            let header = rest.get(12).map_or(rest.len(), |byte| usize::from(byte >> 4) * 4);
+            framed(rest.get(header..).unwrap_or_default())
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn transport_layer(packet: &[u8]) -> Option<(u8, &[u8])> {
+    match packet.first()? >> 4 {
+        4 => Some((*packet.get(9)?, packet.get(usize::from(packet[0] & 15) * 4..)?)),
+        6 => Some((*packet.get(6)?, packet.get(40..)?)),
         _ => None,
     }
+}
+
+/// RFC 1035 §4.2.2, as far as one segment goes.
+fn framed(mut segment: &[u8]) -> Vec<Vec<u8>> {
+    let mut messages = Vec::new();
+    while let Some((len, rest)) = segment.split_first_chunk::<2>() {
+        let (message, rest) = rest.split_at(usize::from(u16::from_be_bytes(*len)).min(rest.len()));
+        messages.push(message.to_vec());
+        segment = rest;
+    }
+    messages
 }

@@ -1,9 +1,11 @@
-//! DNS outcome: whatever a server sends, there is an outcome, for an authority and for a resolver.
+//! DNS outcome: whatever a server sends, there is an outcome, for an authority and for a resolver; and whatever it answers can be held
+//! against what the owner expects.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use netfault_model::{Outcome, Role};
 use netfault_sources::dns::RecordType;
+use netfault_sources::dns::expect::Expectation;
 use netfault_sources::dns::outcome::{Asked, classify};
 use netfault_sources::dns::wire;
 
@@ -24,6 +26,9 @@ fuzz_target!(|data: &[u8]| {
         let (outcome, details) = classify(&asked, Ok(data));
         assert!(!matches!(outcome, Outcome::Timeout | Outcome::Void));
         assert!(details.rcode.is_some() == (data.len() >= 12));
+        if let Err(why) = expectation().judge(qtype, &details.answers) {
+            assert!(!why.is_empty() && !why.chars().any(char::is_control));
+        }
         assert!(
             details
                 .ede
@@ -31,3 +36,16 @@ fuzz_target!(|data: &[u8]| {
         );
     }
 });
+
+fn expectation() -> Expectation {
+    Expectation {
+        any_of: vec![
+            "192.0.2.1".parse().expect("a value"),
+            "www.example.com".parse().expect("a value"),
+        ],
+        within: vec!["192.0.2.0/24".parse().expect("a prefix")],
+        min_count: Some(1),
+        not_bogon: true,
+        ..Expectation::default()
+    }
+}

@@ -36,6 +36,7 @@ impl From {
     }
 }
 
+#[derive(Clone)]
 pub(super) struct Lab {
     pub names: Names,
     pub now: Time,

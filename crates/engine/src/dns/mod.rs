@@ -273,6 +273,8 @@ impl Names {
 }
 
 #[cfg(test)]
+mod blame;
+#[cfg(test)]
 mod lab;
 #[cfg(test)]
 mod properties;

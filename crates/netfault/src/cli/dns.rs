@@ -31,6 +31,7 @@ const EXIT_CODES: &str = "Exit codes: 0 ok, 1 degraded, 2 out, 3 unknown; 64 wro
 
 #[derive(Debug, Args)]
 pub struct CheckArgs {
+    /// The name whose addresses are asked for.
     pub name: String,
     /// Resolver to ask, instead of those of this host; may be given several times. An address is asked over UDP; or
     /// tcp://ADDR, tls://NAME@ADDR, https://NAME/dns-query@ADDR.

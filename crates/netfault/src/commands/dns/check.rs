@@ -5,7 +5,7 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::process::ExitCode;
 
-use netfault_model::Prefix;
+use netfault_model::{Finding, Prefix};
 use netfault_sources::dns::check::{CheckOptions, CheckProbe, CheckReport, check};
 use serde::Serialize;
 
@@ -147,7 +147,11 @@ fn print(report: &CheckReport, format: Format) -> std::io::Result<()> {
             writeln!(out, "{line}")?;
         }
         let verdict = super::coloured(report.verdict, style);
-        writeln!(out, "{} is {verdict}", report.name)?;
+        let finding = match report.finding {
+            Finding::None => String::new(),
+            finding => format!(": {}", super::words(finding)),
+        };
+        writeln!(out, "{} is {verdict}{finding}", report.name)?;
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ mod watch;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use netfault_model::State;
+use netfault_model::{Finding, State};
 use netfault_sources::dns::check::Verdict;
 use netfault_sources::dns::walk::findings::Level;
 use netfault_sources::dns::walk::{Hints, WalkFinding};
@@ -84,4 +84,14 @@ fn coloured(verdict: Verdict, style: Style) -> String {
         Verdict::Unknown => State::Unknown,
     };
     style.state(state, verdict.name())
+}
+
+/// `authority_partial` in words.
+fn words(finding: Finding) -> String {
+    let name = serde_json::to_value(finding).ok();
+    let name = name
+        .as_ref()
+        .and_then(serde_json::Value::as_str)
+        .unwrap_or_default();
+    name.replace('_', " ")
 }

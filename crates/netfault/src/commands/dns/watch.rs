@@ -15,8 +15,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::super::unwritable;
 use super::changes::View;
 use super::check::report;
-use super::coloured;
 use super::options::options;
+use super::{coloured, words};
 use crate::cli::WatchArgs;
 use crate::exit::{Failure, Result};
 use crate::render::{Format, Style, moment, quiet_pipe};
@@ -205,16 +205,6 @@ fn line(at: Time, report: &CheckReport, view: &View, style: Style) -> String {
         }
     };
     format!("{}  {verdict}  {latency} ms  {finding}{servers}", moment(at))
-}
-
-/// `authority_partial` in words.
-fn words(finding: Finding) -> String {
-    let name = serde_json::to_value(finding).ok();
-    let name = name
-        .as_ref()
-        .and_then(serde_json::Value::as_str)
-        .unwrap_or_default();
-    name.replace('_', " ")
 }
 
 /// The median of the good answers.

@@ -123,10 +123,10 @@ fn what_is_wrong_is_said_with_its_place() {
             "6:15",
             "body",
         ),
-        (route("{receivers: [y]}"), "4:19", "no receiver 'y'"),
+        (route("{receivers: [y]}"), "4:20", "no receiver 'y'"),
         (route("{receivers: []}"), "4:7", "names no receiver"),
         (route("{match: {severity: 9}, receivers: [x]}"), "4:26", "1 to 5"),
-        (route("{receivers: [x], group_by: [colour]}"), "4:34", "group by"),
+        (route("{receivers: [x], group_by: [colour]}"), "4:35", "group by"),
         (route("{receivers: [x], repeat: 1s}"), "4:32", "at least 1m"),
         (
             "alerts: {maintenance: [{name: a, when: ['Mon 2-4 UTC']}]}".to_owned(),

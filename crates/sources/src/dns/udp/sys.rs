@@ -14,12 +14,17 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 pub(super) const BATCH: usize = 32;
 /// More than a server may send us (1232), so that one that sends more is heard all the same.
 pub(super) const DATAGRAM: usize = 4096;
-const NAME_LEN: libc::socklen_t = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+/// Room for an address of either family: that of IPv6 is the larger one, and both are aligned to four bytes. (`sockaddr_storage` is five times as
+/// large, and there are many of them to clear.)
+type Name = libc::sockaddr_in6;
+const NAME_LEN: libc::socklen_t = size_of::<Name>() as libc::socklen_t;
+const _: () = assert!(size_of::<libc::sockaddr_in>() <= size_of::<Name>());
+const _: () = assert!(align_of::<libc::sockaddr_in>() <= align_of::<Name>());
 
 /// Room for one batch of received datagrams.
 pub(super) struct Received {
     bytes: Box<[[u8; DATAGRAM]; BATCH]>,
-    from: [libc::sockaddr_storage; BATCH],
+    from: [Name; BATCH],
     lens: [usize; BATCH],
 }
 
@@ -211,11 +216,7 @@ pub(super) fn dropped(socket: BorrowedFd<'_>) -> u32 {
     if failed == 0 { figures[SK_MEMINFO_DROPS] } else { 0 }
 }
 
-fn header(
-    name: &mut libc::sockaddr_storage,
-    name_len: libc::socklen_t,
-    part: &mut libc::iovec,
-) -> libc::mmsghdr {
+fn header(name: &mut Name, name_len: libc::socklen_t, part: &mut libc::iovec) -> libc::mmsghdr {
     // SAFETY: all of these C structs are valid when zero (null pointers, no lengths).
     let mut header: libc::mmsghdr = unsafe { MaybeUninit::zeroed().assume_init() };
     header.msg_hdr.msg_name = std::ptr::from_mut(name).cast();
@@ -225,12 +226,12 @@ fn header(
     header
 }
 
-fn no_name() -> libc::sockaddr_storage {
+fn no_name() -> Name {
     // SAFETY: plain integers; all zero is AF_UNSPEC.
     unsafe { MaybeUninit::zeroed().assume_init() }
 }
 
-fn write_name(name: &mut libc::sockaddr_storage, addr: SocketAddr) -> libc::socklen_t {
+fn write_name(name: &mut Name, addr: SocketAddr) -> libc::socklen_t {
     match addr {
         SocketAddr::V4(addr) => {
             let raw = libc::sockaddr_in {
@@ -241,7 +242,7 @@ fn write_name(name: &mut libc::sockaddr_storage, addr: SocketAddr) -> libc::sock
                 },
                 sin_zero: [0; 8],
             };
-            // SAFETY: sockaddr_storage is as large and as aligned as every sockaddr (POSIX).
+            // SAFETY: a `Name` is at least as large and as aligned (asserted above), and any bits are a valid one.
             unsafe { std::ptr::from_mut(name).cast::<libc::sockaddr_in>().write(raw) };
             size_of::<libc::sockaddr_in>() as libc::socklen_t
         }
@@ -255,27 +256,24 @@ fn write_name(name: &mut libc::sockaddr_storage, addr: SocketAddr) -> libc::sock
                 },
                 sin6_scope_id: addr.scope_id(),
             };
-            // SAFETY: as above.
-            unsafe { std::ptr::from_mut(name).cast::<libc::sockaddr_in6>().write(raw) };
-            size_of::<libc::sockaddr_in6>() as libc::socklen_t
+            *name = raw;
+            NAME_LEN
         }
     }
 }
 
-fn addr_of(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
-    match libc::c_int::from(name.ss_family) {
+fn addr_of(name: &Name) -> Option<SocketAddr> {
+    match libc::c_int::from(name.sin6_family) {
         libc::AF_INET => {
-            // SAFETY: sockaddr_storage is as large and as aligned as every sockaddr, and all bits are valid integers.
+            // SAFETY: as large and as aligned (asserted above), and all bits are valid integers.
             let raw = unsafe { std::ptr::from_ref(name).cast::<libc::sockaddr_in>().read() };
             let ip = Ipv4Addr::from(raw.sin_addr.s_addr.to_ne_bytes());
             Some(SocketAddrV4::new(ip, u16::from_be(raw.sin_port)).into())
         }
         libc::AF_INET6 => {
-            // SAFETY: as above.
-            let raw = unsafe { std::ptr::from_ref(name).cast::<libc::sockaddr_in6>().read() };
-            let ip = Ipv6Addr::from(raw.sin6_addr.s6_addr);
-            let port = u16::from_be(raw.sin6_port);
-            Some(SocketAddrV6::new(ip, port, raw.sin6_flowinfo, raw.sin6_scope_id).into())
+            let ip = Ipv6Addr::from(name.sin6_addr.s6_addr);
+            let port = u16::from_be(name.sin6_port);
+            Some(SocketAddrV6::new(ip, port, name.sin6_flowinfo, name.sin6_scope_id).into())
         }
         _ => None,
     }
