@@ -10,7 +10,7 @@
 
 use std::collections::BTreeSet;
 
-use netfault_model::{Asn, Hint, HintKind, Time};
+use netfault_model::{Arrival, Asn, Hint, HintKind, Time};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -173,9 +173,11 @@ fn hint(item: Item, client: &str, now: Time) -> Result<Hint, String> {
             return Err("give count for reports of users, or unit and value (and of) for traffic".to_owned());
         }
     };
+    let arrival = arrival(at, now);
     Ok(Hint {
-        at,
-        arrival: arrival(at, now),
+        // Engine time must not run ahead with a clock that is a little fast.
+        at: if arrival == Arrival::InTime { at.min(now) } else { at },
+        arrival,
         service: item.service,
         source,
         what,

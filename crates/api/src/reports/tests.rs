@@ -1,5 +1,3 @@
-use netfault_model::Arrival;
-
 use super::*;
 
 const NOW: Time = Time::from_secs(1_774_785_600);
@@ -71,6 +69,8 @@ fn a_time_far_from_our_clock_is_judged_as_everywhere() {
     assert_eq!(arrival(now - 300), Arrival::InTime);
     assert_eq!(arrival(now - 301), Arrival::Late);
     assert_eq!(arrival(now + 61), Arrival::Early);
+    let fast = taken(&format!(r#"{{"service":"Shop","at":{},"interval_s":60,"count":1}}"#, now + 60));
+    assert_eq!((fast[0].at, fast[0].arrival), (NOW, Arrival::InTime));
 }
 
 #[test]
