@@ -1,6 +1,5 @@
 //! What the parts of netfault report, and when a report is trouble.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -143,7 +142,7 @@ fn about_ourselves(what: NotableKind) -> Option<(u8, bool)> {
     }
 }
 
-fn lost(standing: &mut BTreeMap<String, Standing>, source: GapSource, reason: &Cow<'static, str>, now: Time) {
+fn lost(standing: &mut BTreeMap<String, Standing>, source: GapSource, reason: &str, now: Time) {
     let (name, severity, needs) = match source {
         GapSource::Store => ("store", 3, 1),
         GapSource::Journal => ("journal", 3, 1),

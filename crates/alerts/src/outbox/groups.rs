@@ -95,7 +95,7 @@ pub(super) fn end(notice: &mut Notice) {
 fn tell(notice: &mut Notice) {
     let Some(group) = &notice.group else { return };
     let mut open: Vec<&Member> = group.members.iter().filter(|one| !one.over).collect();
-    open.sort_by(|a, b| b.severity.cmp(&a.severity)); // stable: oldest first among equals
+    open.sort_by_key(|it| std::cmp::Reverse(it.severity)); // stable: oldest first among equals
     let worst = open.first().copied();
     if let Some(worst) = worst {
         notice.severity = worst.severity;

@@ -21,6 +21,9 @@ pub struct Transit {
     pub origins: u32,
 }
 
+/// Transit ASes and links.
+pub type Common = (BTreeSet<Asn>, BTreeSet<(Asn, Asn)>);
+
 /// A prefix that fell, and what all of its paths had in common.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Fall {
@@ -38,8 +41,8 @@ pub struct Behind {
 
 /// What several paths to one prefix have in common: transit ASes (neither the peer nor the origin), and links between two ASes of
 /// which none is the origin. Empty with fewer than three paths: they prove nothing.
-pub fn in_common<'a>(paths: impl Iterator<Item = &'a [Asn]>) -> (BTreeSet<Asn>, BTreeSet<(Asn, Asn)>) {
-    let mut common: Option<(BTreeSet<Asn>, BTreeSet<(Asn, Asn)>)> = None;
+pub fn in_common<'a>(paths: impl Iterator<Item = &'a [Asn]>) -> Common {
+    let mut common: Option<Common> = None;
     let mut count = 0;
     for path in paths {
         let Some((_, through)) = path.split_last() else {
@@ -65,7 +68,7 @@ impl Behind {
         &mut self,
         settings: &Settings,
         (prefix, origin, incident): (Prefix, Asn, Id),
-        (asns, links): (BTreeSet<Asn>, BTreeSet<(Asn, Asn)>),
+        (asns, links): Common,
         at: Time,
     ) -> Option<(Transit, Vec<Id>)> {
         let oldest = at.plus_micros(-secs(settings.transit_within_s));

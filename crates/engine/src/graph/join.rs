@@ -23,7 +23,8 @@ impl Engine {
             (true, false) => Some(false),
             (true, true) => None, // it was not asked: the user named the servers, or parent and child share them
         };
-        if !first && !(well && delegation.complete) {
+        let replaces = well && delegation.complete;
+        if !(first || replaces) {
             self.keep_delegation(&delegation);
             return;
         }

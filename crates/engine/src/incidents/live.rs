@@ -275,6 +275,11 @@ impl Live {
         })
     }
 
+    /// It was told, and is somebody's alert.
+    pub fn was_alerted(&self) -> bool {
+        self.watched && self.was_told()
+    }
+
     pub fn was_told(&self) -> bool {
         self.said.is_some()
     }

@@ -40,6 +40,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Settings;
 use crate::cause::foreign::{self, Change};
+use crate::cause::transit::Common;
 use crate::cause::{Behind, Foreign, OpenIncident, World};
 use crate::graph::Tie;
 use crate::origins::Countries;
@@ -80,7 +81,7 @@ pub(crate) struct Instant<'a> {
     /// Prefixes that have now been at V↓ ≤ 0.5 for long enough, and their V↓.
     pub low: &'a [(Prefix, f64)],
     /// What the paths of a prefix had in common before it began to fall.
-    pub in_common: &'a dyn Fn(Prefix) -> (BTreeSet<Asn>, BTreeSet<(Asn, Asn)>),
+    pub in_common: &'a dyn Fn(Prefix) -> Common,
 }
 
 /// The transitions of one subject in one instant, in their order.
@@ -315,11 +316,16 @@ impl Incidents {
                 open.push(id);
             }
         }
-        if let Some(into) = self.merge(it, &open)
-            && let Some(live) = self.live.get_mut(&into)
-        {
-            live.transit = Some(transit);
-            self.dirty.insert(into);
+        // Somebody has been told of these by name: taking that back would be one more message each.
+        let (told, silent): (Vec<Id>, Vec<Id>) = open
+            .into_iter()
+            .partition(|id| self.live.get(id).is_some_and(Live::was_alerted));
+        let into = self.merge(it, &silent);
+        for id in told.into_iter().chain(into) {
+            if let Some(live) = self.live.get_mut(&id) {
+                live.transit = Some(transit);
+                self.dirty.insert(id);
+            }
         }
     }
 

@@ -193,7 +193,7 @@ fn unsigned(seen: &Seen, owner: &Name, what: &str) -> String {
         .names(RecordType::DS)
         .into_iter()
         .filter(|zone| zone.zone_of(owner));
-    match above.filter_map(|zone| Some((zone, ds(zone)?))).last() {
+    match above.filter_map(|zone| Some((zone, ds(zone)?))).next_back() {
         Some((zone, ds)) => {
             let tags: Vec<String> = ds.iter().map(|ds| ds.key_tag().to_string()).collect();
             format!(

@@ -68,7 +68,7 @@ fn push_name(text: &mut String, name: &Name) {
 /// Nothing to escape, and no A-label, which is shown as what it stands for.
 fn is_plain(label: &[u8]) -> bool {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    label.iter().all(is_plain) && !label.get(2..4).is_some_and(|hyphens| hyphens == b"--")
+    label.iter().all(is_plain) && label.get(2..4).is_none_or(|hyphens| hyphens != b"--")
 }
 
 fn push_v4(text: &mut String, addr: Ipv4Addr) {
