@@ -183,7 +183,7 @@ fn every_mistake_gets_one_sentence() {
         ),
         (
             "dns: {resolvers: [192.0.2.1, 'tcp://192.0.2.1']}",
-            "netfault.yaml:1:30: tcp://192.0.2.1:53 stands elsewhere as 192.0.2.1:53: one address is asked in one way",
+            "netfault.yaml:1:30: tcp://192.0.2.1 stands elsewhere as 192.0.2.1:53: one address is asked in one way",
         ),
     ] {
         assert_eq!(refused(yaml), sentence, "{yaml}");
