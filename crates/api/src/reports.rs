@@ -176,7 +176,11 @@ fn hint(item: Item, client: &str, now: Time) -> Result<Hint, String> {
     let arrival = arrival(at, now);
     Ok(Hint {
         // Engine time must not run ahead with a clock that is a little fast.
-        at: if arrival == Arrival::InTime { at.min(now) } else { at },
+        at: if arrival == Arrival::InTime {
+            at.min(now)
+        } else {
+            at
+        },
         arrival,
         service: item.service,
         source,

@@ -39,7 +39,7 @@ fn update(at: Time, peer: u32, of: u32, announce: bool) -> Input {
     Input::Update(Update {
         at,
         peer: Peer {
-            collector: Collector::new(if peer % 2 == 0 { "rrc00" } else { "rrc01" }),
+            collector: Collector::new(if peer.is_multiple_of(2) { "rrc00" } else { "rrc01" }),
             addr: format!("192.0.2.{peer}").parse().expect("an address"),
             asn: Asn(100 + peer),
         },

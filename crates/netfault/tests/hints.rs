@@ -49,7 +49,9 @@ fn started(dir: &Path, config: &str) -> (Running, String) {
     let addr = wait_for("the address of the door", || {
         let err = running.err();
         let (_, after) = err.split_once("listening on http://")?;
-        after.split_once(char::is_whitespace).map(|(addr, _)| addr.trim().to_owned())
+        after
+            .split_once(char::is_whitespace)
+            .map(|(addr, _)| addr.trim().to_owned())
     });
     (running, addr)
 }

@@ -455,6 +455,7 @@ async fn a_host_that_stood_still_makes_up_for_nothing() {
     let mut running = start(plan);
     running.until(|probes, _| probes.len() >= 100).await;
     // This is the only thread of the runtime: the schedule stands still, with 150 rounds due.
+    #[allow(clippy::disallowed_methods)] // standing still is what is tested
     std::thread::sleep(Duration::from_secs(3));
     let stood = |gap: &Gap| gap.reason == "the probe host stood still";
     let (_, gaps) = running.until(|_, gaps| gaps.iter().any(stood)).await;

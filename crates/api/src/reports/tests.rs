@@ -69,7 +69,10 @@ fn a_time_far_from_our_clock_is_judged_as_everywhere() {
     assert_eq!(arrival(now - 300), Arrival::InTime);
     assert_eq!(arrival(now - 301), Arrival::Late);
     assert_eq!(arrival(now + 61), Arrival::Early);
-    let fast = taken(&format!(r#"{{"service":"Shop","at":{},"interval_s":60,"count":1}}"#, now + 60));
+    let fast = taken(&format!(
+        r#"{{"service":"Shop","at":{},"interval_s":60,"count":1}}"#,
+        now + 60
+    ));
     assert_eq!((fast[0].at, fast[0].arrival), (NOW, Arrival::InTime));
 }
 

@@ -391,11 +391,11 @@ impl Told {
     }
 
     pub fn notables(&self, what: NotableKind) -> Vec<&Notable> {
-        let notable = |output| match output {
-            &Output::Notable(ref it) if it.what == what => Some(it.as_ref()),
+        let notables = self.outputs.iter().filter_map(|output| match output {
+            Output::Notable(it) if it.what == what => Some(it.as_ref()),
             _ => None,
-        };
-        self.outputs.iter().filter_map(notable).collect()
+        });
+        notables.collect()
     }
 
     /// When a subject first went to a state, in seconds of the day.

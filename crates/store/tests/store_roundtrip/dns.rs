@@ -122,14 +122,14 @@ fn embedded_a_delegation_comes_back_and_is_found_by_the_prefixes_it_depends_on()
     };
     assert_eq!(
         ask(name("Facebook.com.")),
-        [frozen.clone()],
+        std::slice::from_ref(&frozen),
         "the newest whole one"
     );
     let as_of = DelegationFilter {
         until: Some(newest.at),
         ..name("facebook.com")
     };
-    assert_eq!(ask(as_of), [older.clone()]);
+    assert_eq!(ask(as_of), std::slice::from_ref(&older));
     let history = DelegationFilter {
         since: Some(newest.at),
         ..name("facebook.com")
