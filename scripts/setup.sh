@@ -45,7 +45,6 @@ stop_services() {
         knot | nsd | unbound | frr | gobgpd | prometheus-alertmanager) systemctl disable --quiet --now "$package" || true ;;
         bind9) systemctl disable --quiet --now named || true ;;
         bird2) systemctl disable --quiet --now bird || true ;;
-        bind9) systemctl disable --quiet --now named || true ;;
         esac
     done
 }

