@@ -163,7 +163,7 @@ fn the_only_feed_returns_after_three_minutes() {
             assert!((T + 170..=T + 180).contains(&story[1].0), "{story:?}");
             assert!((T + 190..=T + 200).contains(&story[2].0), "{story:?}");
             said.no_loss();
-            said.nothing_notable();
+            said.only_a_monitor_fault();
         },
     );
 }
@@ -182,7 +182,7 @@ fn the_only_feed_returns_after_twenty_minutes() {
             let states: Vec<&str> = said.story(GONE).iter().map(|(_, state)| *state).collect();
             assert_eq!(states, ["normal", "unknown"]);
             said.no_loss();
-            said.nothing_notable();
+            said.only_a_monitor_fault();
         },
     );
 }

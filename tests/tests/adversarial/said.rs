@@ -93,6 +93,17 @@ impl Said {
         }
     }
 
+    /// Nothing but that most of our feeds were lost, and came back: a fault of ours (R0).
+    pub fn only_a_monitor_fault(&self) {
+        let notables = self.of_kind("notable").into_iter();
+        let about = notables.filter(|line| line["what"] != "baseline" && line["what"] != "space");
+        let about: Vec<_> = about
+            .map(|line| (line["what"].as_str(), line["over"].as_bool()))
+            .collect();
+        let fault = |over| (Some("monitor_fault"), Some(over));
+        assert_eq!(about, [fault(false), fault(true)]);
+    }
+
     /// The versions of each incident, by id.
     pub fn incidents(&self) -> BTreeMap<&str, Vec<&Value>> {
         let mut found: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();

@@ -38,14 +38,11 @@ impl Monitor {
             now,
             feeds,
             "collector",
-            "collectors are silent: routes that only they see are not judged",
+            "routes that are seen nowhere else are not judged",
         );
-        let vantages = self.vantages.judge(
-            now,
-            vantages,
-            "vantage",
-            "vantages see no network: names are not judged from there",
-        );
+        let vantages = self
+            .vantages
+            .judge(now, vantages, "vantage", "names are not judged from there");
         let said = feeds.into_iter().chain(vantages);
         decided.extend(said.map(|it| Output::Notable(Box::new(it))));
     }
@@ -66,11 +63,18 @@ impl Side {
             (true, None) => {
                 let id = Id::of(&["notable", "monitor_fault", kind, &now.micros().to_string()]);
                 self.told = Some((id, now));
-                Some(say(now, (id, now), false, format!("{lost} of {all} {text}")))
+                let summary = match all {
+                    0 | 1 => format!("The only {kind} is lost: {text}"),
+                    _ => format!("{lost} of {all} {kind}s are lost: {text}"),
+                };
+                Some(say(now, (id, now), false, summary))
             }
             (false, Some(told)) => {
                 self.told = None;
-                let summary = format!("Most {kind}s are heard again: {lost} of {all} are still lost");
+                let summary = match all {
+                    0 | 1 => format!("The only {kind} is back"),
+                    _ => format!("Most {kind}s are back: {lost} of {all} are still lost"),
+                };
                 Some(say(now, told, true, summary))
             }
             _ => None,
