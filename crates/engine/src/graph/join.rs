@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use netfault_model::{Arrival, Delegation, Outcome, Output, Prefix, Probe, Route};
 
+use super::fate;
 use crate::Engine;
 use crate::table::{Interest, Row, bits};
 
@@ -39,6 +40,7 @@ impl Engine {
             .addresses
             .iter_mut()
             .for_each(|address| address.route = self.route_of(address.addr));
+        fate::add_shared(&mut delegation);
         let is_news = self.graph.names.get(delegation.name.as_str()).is_none_or(|node| {
             node.delegation
                 .as_ref()

@@ -6,8 +6,10 @@
 //!
 //! * [`Graph`] the names and what carries them, and how those fare now
 //! * [`tie`] what makes two losses one story: a name, or a service, that depends on both
+//! * `fate` what all name servers of a zone share
 //! * `join` the engine's side: routes of addresses, prefixes that carry something are watched
 
+mod fate;
 mod join;
 mod node;
 pub mod tie;

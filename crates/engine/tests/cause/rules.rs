@@ -52,6 +52,27 @@ fn rules(told: &Told) -> Vec<CauseRule> {
     rules
 }
 
+/// Shared fate is said before there is an outage, and by routes, not by guesses at /24s.
+#[test]
+fn name_servers_that_share_an_as_are_a_risk() {
+    let told = story(fine).play(at(10, 30, 0));
+    let said = told.outputs.iter().find_map(|output| match output {
+        Output::Delegation(it) => Some(it.as_ref()),
+        _ => None,
+    });
+    let delegation = said.expect("the delegation is said");
+    assert_eq!(
+        delegation.servers[0].route.map(|route| route.origin),
+        Some(Some(Asn(64500)))
+    );
+    let kinds: Vec<(&str, bool)> = delegation
+        .findings
+        .iter()
+        .map(|it| (it.kind.as_str(), it.fault))
+        .collect();
+    assert_eq!(kinds, [("shared_as", false)]);
+}
+
 #[test]
 fn r1_a_name_dies_with_the_prefixes_of_its_servers() {
     let silent = |role, _: usize, _: usize, second| match role {
