@@ -17,6 +17,8 @@ use netfault_model::{
 const ORIGINS: u32 = 50;
 const PREFIXES: u32 = 200;
 const PEERS: u32 = 20;
+/// An origin that nobody watches, and that stays.
+const NOBODYS: u32 = 99;
 const START: i64 = 1_700_000_000;
 
 fn origin(n: u32) -> Asn {
@@ -112,10 +114,14 @@ impl World {
         self.latencies.push(begun.elapsed());
     }
 
-    /// A second passes, `n` times.
+    /// A second passes, `n` times. Every peer says something else every minute, or it would be taken for silent.
     async fn tick(&mut self, from: i64, n: i64) {
         for second in 1..=n {
-            self.push(Input::Tick(Time::from_secs(from + second))).await;
+            let at = Time::from_secs(from + second);
+            for peer in (0..PEERS).filter(|_| second % 60 == 0) {
+                self.push(update(at, peer, NOBODYS, true)).await;
+            }
+            self.push(Input::Tick(at)).await;
         }
     }
 }
@@ -138,7 +144,7 @@ async fn ten_thousand_losses_of_fifty_ases_are_few_messages_and_soon() {
             world.push(update(at, peer, of, false)).await;
         }
     }
-    world.tick(START + 103, 120).await;
+    world.tick(START + 103, 190).await;
     let lost = world.sent;
     // And comes back.
     for peer in 0..PEERS {
