@@ -77,12 +77,13 @@ impl Hints {
             return;
         }
         let users = self.users.entry(hint.service.clone()).or_default();
-        if users.voices.len() >= SOURCES && !users.voices.contains_key(&hint.source) {
+        let key = key(&hint);
+        if users.voices.len() >= SOURCES && !users.voices.contains_key(&key) {
             self.refused = self.refused.saturating_add(1);
             return;
         }
         let word = weigh(settings, &hint);
-        let voice = users.voices.entry(hint.source.clone()).or_insert(Voice {
+        let voice = users.voices.entry(key).or_insert(Voice {
             heard: now,
             bad: 0,
             since: None,
@@ -282,6 +283,16 @@ impl Fine {
             0 => prefixes,
             _ => format!("{names}, {servers}, {prefixes}"),
         }
+    }
+}
+
+/// One source may send several series: reports, and traffic by country.
+fn key(hint: &Hint) -> String {
+    match &hint.what {
+        HintKind::Http { vantage, .. } => format!("{} http {vantage}", hint.source),
+        HintKind::Reports { .. } => format!("{} reports", hint.source),
+        HintKind::Traffic { of, unit, .. } => format!("{} traffic {unit} {of}", hint.source),
+        HintKind::Status { .. } => format!("{} status", hint.source),
     }
 }
 
