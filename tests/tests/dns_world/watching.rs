@@ -69,8 +69,9 @@ impl Setup {
              sources:\n  ris_live: {{enabled: false}}\n\
              dns:\n  resolvers: {}\n  interval: {}\n  authority_timeout: {}\n  resolver_timeout: {}\n  vantage: here\n  detect: {}\n  \
              controls: {controls}\n  root_hints: {}\n  refresh: 1m\n  authority_per_second: 5\n\
-             alerts:\n  receivers:\n    - name: console\n      stdout: {{}}\n  \
-             routes: [{{name: names, match: {{about: target}}, receivers: [console]}}]\n",
+             alerts:\n  receivers:\n    - name: console\n      stdout: {{}}\n    - {{name: ourselves, command: {{run: [/bin/true]}}}}\n  \
+             routes:\n    - {{name: names, match: {{about: target}}, receivers: [console]}}\n    \
+             - {{name: ourselves, match: {{about: self}}, receivers: [ourselves]}}\n",
             of(&world.authorities()),
             of(&steady),
             list(&world.resolver_addrs()[..self.resolvers]),
