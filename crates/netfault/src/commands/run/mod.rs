@@ -10,7 +10,7 @@
 //! * [`agents`] the door for vantages elsewhere, and what they sent; [`ledger`] so that it is taken once
 //! * [`seeding`] the table of an archive; [`healing`] holes that it fills
 //! * [`web`] what the web is asked about services; [`usual`] what is usual of what others report about them
-//! * [`sources`] the tasks that send; [`output`] a standard output that may fail
+//! * [`sources`] the tasks that send; [`lag`] how far they stay behind the clock; [`output`] a standard output that may fail
 //! * [`acks`] acknowledgements that people wrote into the store
 //!
 //! Sources start once the pipeline has its table back. Shutdown closes the channel: sources stop first, what
@@ -19,6 +19,7 @@
 mod acks;
 mod agents;
 mod healing;
+mod lag;
 mod ledger;
 mod output;
 pub(super) mod restore;
@@ -166,6 +167,7 @@ async fn serve_with(
             }
             if let Some((door, inputs)) = door {
                 let target = store.map(|store| &store.target);
+                let inputs = lag::behind(sources::lag(config), inputs, stopping.clone(), &mut sources);
                 sources.spawn(usual::take_reports(config, target, &door, inputs));
                 sources.spawn(door.run(stopping.clone()));
             }

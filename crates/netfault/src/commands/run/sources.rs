@@ -15,15 +15,12 @@ use netfault_sources::ris_live::{self, ClientConfig, Subscription, system_clock}
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::lag;
 use crate::config::{Config, Controls, Dnssec, Lateness, RisLive};
 use crate::exit::{Failure, Result, sentence};
 use crate::heal::Healer;
 use crate::notifier;
 
-/// The clock ticks every second, so far behind the wall clock that what is still under way is not late: RIS
-/// Live is about a second behind the routers.
-const TICK: Duration = Duration::from_secs(1);
-const TICK_LAG: Duration = Duration::from_secs(5);
 /// The sources by name, as [`Health`] knows them.
 pub const RIS_LIVE: &str = "ris_live";
 pub const DNS: &str = "dns";
@@ -46,6 +43,7 @@ pub fn start(
     let mut sources = JoinSet::new();
     // A clock of today beside an old capture would make all of it late.
     let live = is_live(config);
+    let lag = lag(config);
     if let Some(section) = &config.ris_live {
         let client = ris_live_client(config, section);
         let stats = Arc::new(ris_live::Stats::default());
@@ -66,21 +64,23 @@ pub fn start(
         // Two rounds with everything that may go wrong in them.
         let limit = (plan.interval + plan.resolver_timeout) * 3 + Duration::from_secs(30);
         health.expect(DNS, limit, None, notifier::now());
-        let (out, stop) = (out.clone(), stop.clone());
+        let out = lag::behind(lag, out.clone(), stop.clone(), &mut sources);
+        let stop = stop.clone();
         sources.spawn(async move {
             let counters = schedule::run(plan, out, stop, system_clock()).await;
             tracing::debug!(?counters, "dns schedule ended");
         });
     }
     if let Some(plan) = super::web::plan(config)?.filter(|_| live) {
-        let (out, stop) = (out.clone(), stop.clone());
+        let out = lag::behind(lag, out.clone(), stop.clone(), &mut sources);
+        let stop = stop.clone();
         sources.spawn(async move {
             let counters = netfault_sources::hints::run(plan, out, stop, system_clock()).await;
             tracing::debug!(?counters, "no more hints are fetched");
         });
     }
     if live {
-        sources.spawn(tick(out, stop.clone()));
+        sources.spawn(lag::tick(lag, out, stop.clone()));
     }
     Ok(sources)
 }
@@ -145,6 +145,14 @@ pub fn healer(config: &Config, archive: Option<&Arc<Archive>>) -> (Option<Healer
 pub fn is_live(config: &Config) -> bool {
     let section = config.ris_live.as_ref();
     section.is_none_or(|section| section.lateness == Lateness::Judge)
+}
+
+/// How far engine time stays behind the clock: no further than the feed that is the furthest behind.
+pub fn lag(config: &Config) -> Duration {
+    match &config.ris_live {
+        Some(_) if is_live(config) => lag::BEHIND_RIS_LIVE,
+        _ => Duration::ZERO,
+    }
 }
 
 /// What happened while the collector was not running is not known.
@@ -235,21 +243,4 @@ fn controls(section: &Controls) -> Result<schedule::Controls> {
 
 fn dns_name(text: &str) -> Result<netfault_sources::dns::Name> {
     netfault_sources::dns::wire::parse_name(text).map_err(|error| Failure::config(sentence(&error)))
-}
-
-async fn tick(out: mpsc::Sender<Vec<Input>>, mut stop: watch::Receiver<bool>) {
-    let clock = system_clock();
-    let mut every = tokio::time::interval(TICK);
-    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-    loop {
-        tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
-            _ = every.tick() => {}
-        }
-        // A full queue brings time along by itself.
-        if let Err(mpsc::error::TrySendError::Closed(_)) = out.try_send(vec![Input::Tick(clock() - TICK_LAG)])
-        {
-            return;
-        }
-    }
 }
