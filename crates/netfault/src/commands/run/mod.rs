@@ -36,10 +36,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use netfault_alerts::{Alerts, Health, Notice, Open, Policy, Setup};
+use netfault_api::Server;
 use netfault_engine::Watchlist;
 use netfault_engine::notables::beacons::BeaconMode;
+use netfault_model::{Input, Time};
 use netfault_sources::journal;
-use netfault_store::{Writer, WriterConfig, embedded};
+use netfault_store::{StoreTarget, Writer, WriterConfig, embedded};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
@@ -157,20 +159,18 @@ async fn serve_with(
     let mut worker = tokio::task::spawn_blocking(move || worker.work(&owned, tasks));
     let mut sources = JoinSet::new();
 
+    let feeds = Feeds {
+        config,
+        store: store.map(|store| &store.target),
+        health: &health,
+        inputs,
+        door,
+        healing,
+    };
     let started = async {
         // Gone without a word: the worker has failed, which is seen below.
         if let Ok(last) = restored.await {
-            let door = door.map(|door| (door, inputs.clone()));
-            sources = sources::start(config, last, inputs, &stopping, &health)?;
-            if let Some(healing) = healing {
-                sources.spawn(healing.run(stopping.clone()));
-            }
-            if let Some((door, inputs)) = door {
-                let target = store.map(|store| &store.target);
-                let inputs = lag::behind(sources::lag(config), inputs, stopping.clone(), &mut sources);
-                sources.spawn(usual::take_reports(config, target, &door, inputs));
-                sources.spawn(door.run(stopping.clone()));
-            }
+            sources = feeds.start(last, &stopping)?;
         }
         std::future::pending().await
     };
@@ -186,6 +186,32 @@ async fn serve_with(
     finish(joined(worker.await)?)?;
     close(alerts).await;
     ended
+}
+
+/// Whatever sends inputs.
+struct Feeds<'a> {
+    config: &'a Config,
+    store: Option<&'a StoreTarget>,
+    health: &'a Health,
+    inputs: mpsc::Sender<Vec<Input>>,
+    door: Option<Server>,
+    healing: Option<sources::Healing>,
+}
+
+impl Feeds<'_> {
+    /// `last` is the time of the last thing that the table knows of.
+    fn start(self, last: Option<Time>, stop: &watch::Receiver<bool>) -> Result<JoinSet<()>> {
+        let mut tasks = sources::start(self.config, last, self.inputs.clone(), stop, self.health)?;
+        if let Some(healing) = self.healing {
+            tasks.spawn(healing.run(stop.clone()));
+        }
+        if let Some(door) = self.door {
+            let inputs = lag::behind(sources::lag(self.config), self.inputs, stop.clone(), &mut tasks);
+            tasks.spawn(usual::take_reports(self.config, self.store, &door, inputs));
+            tasks.spawn(door.run(stop.clone()));
+        }
+        Ok(tasks)
+    }
 }
 
 fn sinks(
