@@ -70,7 +70,7 @@ impl Case<'_> {
     fn names(&self) -> impl Iterator<Item = &str> {
         self.ties.iter().filter_map(|tie| match tie {
             Tie::Name(name) => Some(&**name),
-            Tie::Service(_) => None,
+            Tie::Service(_) | Tie::Servers(_) => None,
         })
     }
 }
@@ -106,7 +106,7 @@ pub fn judge(case: &Case, world: World) -> Verdict {
 fn concerned(case: &Case, graph: &Graph, verdict: &Verdict) -> Vec<String> {
     let listed = case.ties.iter().filter_map(|tie| match tie {
         Tie::Service(service) => Some(service.to_string()),
-        Tie::Name(_) => None,
+        Tie::Name(_) | Tie::Servers(_) => None,
     });
     let mut services: BTreeSet<String> = listed.collect();
     if let Some(Subject::Service { service }) = &verdict.subject {

@@ -1,9 +1,12 @@
 //! One incident, one sentence: the cause with its numbers, for people.
 
-use netfault_model::{Asn, Cause, Facts, Finding, Incident, Layer, LayerKind, State, Subject, Time};
+use netfault_model::{
+    Asn, Cause, Child, Facts, Finding, Incident, IncidentState, Layer, LayerKind, State, Subject, Time,
+};
 
 use super::origins_of;
 use crate::incidents::part::Part;
+use crate::incidents::severity::is_settled;
 
 /// What a rule says of an incident that is open. `decider`: the name that decided. `None`: no rule has anything to say.
 pub fn of(incident: &Incident, decider: Option<&Part>) -> Option<String> {
@@ -21,7 +24,14 @@ pub fn of(incident: &Incident, decider: Option<&Part>) -> Option<String> {
         ),
         Cause::TransitFailed => transit(facts, incident.prefixes),
         Cause::Hijacked => hijacked(incident, facts),
-        Cause::DnsServersFailed => format!("{who} fails: {}{}", servers_fail(decider), parent(facts)),
+        Cause::DnsServersFailed => {
+            let (verb, its) = if is_many(&who) {
+                ("fail", "their")
+            } else {
+                ("fails", "its")
+            };
+            format!("{who} {verb}: {}{}", servers_fail(decider, its), parent(facts))
+        }
         Cause::ResolversFail => format!("Only resolvers fail {who}: its name servers answer"),
         Cause::DnssecBogus => {
             format!("Resolvers that validate refuse the answers for {who} (DNSSEC): its name servers answer")
@@ -83,19 +93,34 @@ fn recovered(incident: &Incident) -> String {
 }
 
 fn is_many(who: &str) -> bool {
-    who.contains(" more service")
+    who.contains(" more service") || who.contains(" more name")
 }
 
 /// The service, or the name; how many more there are.
 fn who(incident: &Incident, facts: &Facts) -> String {
     let Subject::Service { service } = &incident.subject else {
-        return facts.name.clone().unwrap_or_default();
+        let name = facts.name.clone().unwrap_or_default();
+        return and_more(&name, other_names(incident, &name), "name");
     };
     let others = incident.services.iter().filter(|other| *other != service).count();
+    and_more(service, others, "service")
+}
+
+/// Names that fail in it besides this one, or failed once all of it is over.
+pub fn other_names(incident: &Incident, but: &str) -> usize {
+    let is_over = incident.state == IncidentState::Resolved;
+    let counts = |child: &&Child| is_over || !is_settled(child.state);
+    let failing = incident.children.iter().filter(counts);
+    failing
+        .filter(|child| matches!(&child.subject, Subject::Name { name } if name != but))
+        .count()
+}
+
+pub fn and_more(first: &str, others: usize, what: &str) -> String {
     match others {
-        0 => service.clone(),
-        1 => format!("{service} and 1 more service"),
-        many => format!("{service} and {many} more services"),
+        0 => first.to_owned(),
+        1 => format!("{first} and 1 more {what}"),
+        many => format!("{first} and {many} more {what}s"),
     }
 }
 
@@ -179,14 +204,18 @@ fn caches(facts: &Facts, now: Time) -> String {
     }
 }
 
-fn servers_fail(name: Option<&Part>) -> String {
+fn servers_fail(name: Option<&Part>, its: &str) -> String {
     let there = "their prefixes are there";
     match name.and_then(|name| name.finding) {
         Some(Finding::RecordMissing) => {
-            format!("its name servers answer, but without the record, and {there}")
+            format!("{its} name servers answer, but without the record, and {there}")
         }
-        Some(Finding::AnswerChanged) => format!("its name servers answer, but not as expected, and {there}"),
-        Some(Finding::DelegationBroken) => format!("its name servers do not serve its zone, though {there}"),
+        Some(Finding::AnswerChanged) => {
+            format!("{its} name servers answer, but not as expected, and {there}")
+        }
+        Some(Finding::DelegationBroken) => {
+            format!("{its} name servers do not serve {its} zone, though {there}")
+        }
         _ => {
             let (lost, all) = name.map_or((0, 0), |name| name.lost);
             format!("{lost} of {all} name servers do not answer, though {there}: DNS servers or data plane")

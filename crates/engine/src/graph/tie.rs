@@ -1,21 +1,41 @@
 //! What makes two losses one story.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use netfault_model::{Asn, Prefix, Subject};
+use netfault_model::{Asn, Delegation, Finding, Prefix, Subject, Transition};
 use serde::{Deserialize, Serialize};
 
 use super::Graph;
 
-/// Somebody who depends on what was lost. Losses with a tie in common may belong to one incident.
+/// What losses may have in common, so that they may belong to one incident: somebody who depends on all of them, or what they
+/// depend on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Tie {
     Name(Arc<str>),
     Service(Arc<str>),
+    /// All name servers of a name, sorted: names that have the same ones fail with them.
+    Servers(Arc<[IpAddr]>),
 }
 
 impl Graph {
+    /// Those of the subject, and the name's servers if it is they who fail.
+    pub fn ties_of(&self, loss: &Transition) -> BTreeSet<Tie> {
+        let mut ties = self.ties(&loss.subject);
+        let servers_fail = matches!(
+            loss.finding,
+            Some(Finding::AuthorityUnreachable | Finding::AuthorityPartial | Finding::DelegationBroken)
+        );
+        if let Subject::Name { name } = &loss.subject
+            && servers_fail
+            && let Some(delegation) = self.node(name).and_then(|node| node.delegation.as_ref())
+        {
+            ties.extend(servers(delegation));
+        }
+        ties
+    }
+
     /// Everybody who depends on the subject: names that a prefix carries, the services of a name, and services that list the
     /// prefix (or one that covers it) or the origin themselves.
     pub fn ties(&self, subject: &Subject) -> BTreeSet<Tie> {
@@ -52,4 +72,9 @@ impl Graph {
             }
         }
     }
+}
+
+fn servers(delegation: &Delegation) -> Option<Tie> {
+    let addrs: BTreeSet<IpAddr> = delegation.servers.iter().map(|server| server.addr).collect();
+    (!addrs.is_empty()).then(|| Tie::Servers(addrs.into_iter().collect()))
 }

@@ -1,8 +1,8 @@
 //! Which incident a loss belongs to.
 //!
 //! 1. the one in which its subject is in trouble already;
-//! 2. the oldest open one that concerns somebody who depends on it ([`window`]), else of its origin, if the loss starts within 300 s of that one's last loss and within 1800 s of
-//!    its first;
+//! 2. the oldest open one that concerns somebody who depends on it, or of names whose servers fail with the same servers ([`window`]), else of its origin, if the loss
+//!    starts within 300 s of that one's last loss and within 1800 s of its first;
 //! 3. the one in which its subject was in trouble until at most 1800 s ago, or whose origin was Out as a whole until
 //!    then: it falls again, and re-opens it if it is over;
 //! 4. that of its country, if the country itself is in trouble, by the times of 2;
@@ -29,7 +29,7 @@ pub(super) struct Loss<'a> {
     /// Before the loss.
     pub origin: Option<Asn>,
     pub country: Option<Country>,
-    /// Who depends on it.
+    /// Who depends on it, and on what it depends.
     pub ties: BTreeSet<Tie>,
 }
 
@@ -84,7 +84,7 @@ impl Incidents {
         id
     }
 
-    /// The oldest open incident that concerns somebody who depends on what is lost now; all of these become one.
+    /// The oldest open incident that has a tie in common with what is lost now; all of these become one.
     fn of_ties(&mut self, it: Instant, loss: &Loss) -> Option<Id> {
         if loss.transition.beacon {
             return None;

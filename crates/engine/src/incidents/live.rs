@@ -52,7 +52,7 @@ pub struct Live {
     first: Subject,
     pub origins: BTreeSet<Asn>,
     pub countries: BTreeSet<Country>,
-    /// Who depends on what fell.
+    /// Who depends on what fell, and on what it depends.
     pub ties: BTreeSet<Tie>,
     /// Prefixes that were at V↓ ≤ 0.5 for long enough to predict an outage of DNS.
     pub low: BTreeSet<Prefix>,

@@ -243,7 +243,7 @@ impl Incidents {
             transition,
             origin,
             country,
-            ties: it.world.graph.ties(&transition.subject),
+            ties: it.world.graph.ties_of(transition),
         }
     }
 

@@ -29,7 +29,7 @@ pub fn of(incident: &Incident, parts: &BTreeMap<Key, Part>) -> String {
             }
             let accepted = parts.values().any(|part| part.state == State::Gone);
             let over = if accepted { "taken as gone" } else { "back" };
-            format!("{what} is {over} after {lasted}{lost}")
+            format!("{} {over} after {lasted}{lost}", names_are(incident, &what))
         }
         IncidentState::Open | IncidentState::Update => {
             let flapping = if incident.flapping { ", and it flaps" } else { "" };
@@ -38,6 +38,16 @@ pub fn of(incident: &Incident, parts: &BTreeMap<Key, Part>) -> String {
             format!("{text}{flapping}")
         }
     }
+}
+
+/// `a.example is`, or with the names that share its fate: `a.example and 2 more names are`
+fn names_are(incident: &Incident, what: &str) -> String {
+    let others = match &incident.subject {
+        Subject::Name { name } => sentence::other_names(incident, name),
+        _ => 0,
+    };
+    let verb = if others == 0 { "is" } else { "are" };
+    format!("{} {verb}", sentence::and_more(what, others, "name"))
 }
 
 /// The name that decided.
@@ -63,7 +73,8 @@ fn present(incident: &Incident, parts: &BTreeMap<Key, Part>, what: &str) -> Stri
         (Subject::Name { .. }, Some(part)) if is_down(part.state) && part.lost.1 > 0 => {
             let (lost, all) = part.lost;
             format!(
-                "{what} is {}: {lost} of {all} servers do not answer",
+                "{} {}: {lost} of {all} servers do not answer",
+                names_are(incident, what),
                 state(part.state)
             )
         }

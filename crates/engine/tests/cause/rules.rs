@@ -323,6 +323,73 @@ fn r6_routes_are_there_and_nothing_answers() {
     told.golden("r6");
 }
 
+/// Names that nobody called a service, all on one provider's servers but the last.
+fn hosted(names: &[&str], outcome: impl Fn(&str, Role, i64) -> Outcome) -> Story {
+    let mut story = Story::new("2026-03-01");
+    let dump = at(10, 0, 0) as f64;
+    CARRIERS
+        .iter()
+        .for_each(|prefix| story.table(dump, prefix, &[3356, 64500]));
+    story.table(dump, OWN, &[174, 64510]);
+    for (n, name) in names.iter().enumerate() {
+        let own = ["198.18.5.1", "198.18.5.2"];
+        let servers = if n + 1 == names.len() {
+            &own[..]
+        } else {
+            &SERVERS[..]
+        };
+        story.watch.names.insert((*name).to_owned());
+        story.delegation(dump + 60.0, name, servers, &[], true);
+        let of_name = |role, _: usize, _: usize, second| outcome(name, role, second);
+        story.rounds(name, (at(10, 2, 0), END), servers, &RESOLVERS, of_name);
+    }
+    story.chatter(at(10, 0, 0), END, |_, _| true);
+    story
+}
+
+/// A provider of DNS goes away, and somebody else's servers with it by chance: two incidents, not as many as names.
+#[test]
+fn r6_names_on_the_same_servers_are_one_incident() {
+    let names = ["a.example", "b.example", "c.example", "d.example"];
+    let silent = |_: &str, role, second| match role {
+        Role::Authority if (NOON..NOON + 900).contains(&second) => Outcome::Timeout,
+        _ => Outcome::Ok,
+    };
+    let told = hosted(&names, silent).play(END);
+    let who = |it: &&Incident| {
+        let names = it.children.iter().map(|child| child.subject.key().1);
+        names.collect::<Vec<_>>().join(" ")
+    };
+    let last = told.last();
+    assert_eq!(
+        last.iter().map(who).collect::<Vec<_>>(),
+        ["a.example b.example c.example", "d.example"],
+        "{}",
+        told.text()
+    );
+    assert!(last.iter().all(|it| it.rule == Some(CauseRule::R6)));
+    assert!(
+        last[0].summary.contains(" and 2 more names are back"),
+        "{}",
+        last[0].summary
+    );
+    told.golden("r6-provider");
+}
+
+/// On the same servers, at the same time, for a reason of its own: what the servers still answer is not their failure.
+#[test]
+fn r6_a_missing_record_is_not_a_failure_of_the_servers_it_is_on() {
+    let names = ["a.example", "b.example", "d.example"];
+    let story = hosted(&names, |name, role, second| match (name, role) {
+        ("a.example", Role::Authority) if (NOON..NOON + 900).contains(&second) => Outcome::Timeout,
+        ("b.example", Role::Resolver) if (NOON..NOON + 900).contains(&second) => Outcome::Nodata,
+        _ => Outcome::Ok,
+    });
+    let told = story.play(END);
+    let parts: Vec<usize> = told.last().iter().map(|it| it.children.len()).collect();
+    assert_eq!(parts, [1, 1], "{}", told.text());
+}
+
 /// 2025-10-20: an empty record, from healthy servers.
 #[test]
 fn r6_an_empty_record_from_healthy_servers_is_told_apart() {
