@@ -78,6 +78,7 @@ async fn speaks_the_protocol_of_the_manual() {
         matches!(socket.next().await, Some(Ok(Message::Close(_)))),
         "says goodbye at the end"
     );
+    assert!(socket.next().await.is_none(), "and so do we");
     assert_eq!(server.done.await.unwrap().messages, 10);
 }
 

@@ -1,6 +1,7 @@
 //! One connection: what it asks for, what it gets, and what goes wrong on request.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::json;
@@ -17,6 +18,8 @@ use super::render;
 
 /// Messages that are written before the socket is flushed.
 const BATCH: usize = 256;
+/// How long a client may take for what is still under way, and its goodbye.
+const GOODBYE: Duration = Duration::from_secs(5);
 
 pub struct Config {
     pub buffer_frames: usize,
@@ -72,7 +75,7 @@ impl Session {
                 n = deliveries.recv_many(&mut batch, BATCH) => {
                     if n == 0 {
                         // The feed has ended, or has cut us because we are too far behind.
-                        return self.socket.close(None).await;
+                        return self.close().await;
                     }
                     for (message, raw) in batch.drain(..) {
                         if !self.send(&message, raw).await? {
@@ -83,6 +86,15 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Waits for the other side's goodbye (RFC 6455 §7.1.1): a socket that is dropped with a ping unread is reset, and what it had
+    /// not sent yet is lost.
+    async fn close(&mut self) -> Result<(), Error> {
+        self.socket.close(None).await?;
+        let goodbye = async { while let Some(Ok(_)) = self.socket.next().await {} };
+        let _ = tokio::time::timeout(GOODBYE, goodbye).await; // a client that does not read loses what it did not read
+        Ok(())
     }
 
     async fn answer(&mut self, text: &str) -> Result<(), Error> {
