@@ -3,4 +3,5 @@
 mod facebook;
 mod rules;
 mod silent;
+mod vantages;
 mod world;
