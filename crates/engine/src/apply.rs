@@ -1,7 +1,8 @@
 //! Brings one input into the peers and the table. Nothing is decided here; rows that changed are touched.
 
 use netfault_model::{
-    Announcement, Family, Gap, Input, Nlri, Output, Peer, RibRoute, SessionState, State, Time, Update,
+    Announcement, Family, Gap, GapSource, Input, Nlri, Output, Peer, RibRoute, SessionState, State, Time,
+    Update,
 };
 
 use crate::Engine;
@@ -411,7 +412,8 @@ impl Engine {
     }
 
     fn apply_gap(&mut self, mut gap: Gap) {
-        if let (Some(from), Some(to)) = (gap.from, gap.to)
+        if is_of_routes(gap.source)
+            && let (Some(from), Some(to)) = (gap.from, gap.to)
             && to.since(from) > secs(self.settings.stale_after_s)
         {
             let stale: Vec<Slot> = (0..self.peers.count() as Slot)
@@ -430,5 +432,13 @@ impl Engine {
         }
         gap.at = gap.at.max(self.now);
         self.pending.push(Output::Gap(gap));
+    }
+}
+
+/// Whether routes may be missing that were announced or withdrawn in it.
+fn is_of_routes(source: GapSource) -> bool {
+    match source {
+        GapSource::Mrt | GapSource::RisLive | GapSource::Bmp | GapSource::Journal => true,
+        GapSource::Dns | GapSource::Store => false,
     }
 }

@@ -4,7 +4,7 @@ mod streams;
 
 use netfault_engine::Engine;
 use netfault_model::{
-    Asn, Baseline, Family, FeedState, Input, Output, Rule, SessionState, State, Time, Transition,
+    Asn, Baseline, Family, FeedState, GapSource, Input, Output, Rule, SessionState, State, Time, Transition,
 };
 use streams::script::{START, Script};
 use streams::{PEERS, play};
@@ -298,4 +298,28 @@ fn a_burst_is_told_from_a_fall() {
     );
     assert_eq!(last.visibility, Some(0.83));
     assert!(![Partial, Out].contains(&last.to));
+}
+
+/// An agent that was not running for twenty minutes says so: that is no hole in what routers say.
+#[test]
+fn only_a_hole_in_routes_makes_routes_stale() {
+    use GapSource::{Bmp, Dns, Journal, Mrt, RisLive, Store};
+    for (source, of_routes) in [
+        (Mrt, true),
+        (RisLive, true),
+        (Bmp, true),
+        (Journal, true),
+        (Dns, false),
+        (Store, false),
+    ] {
+        let mut script = Script::learned();
+        script.alive(20..400, 0..PEERS).gap(200, source);
+        let told = edges(&script.told(400, 0, 150));
+        let expected = if of_routes {
+            vec![(200, Normal, Unknown)]
+        } else {
+            vec![]
+        };
+        assert_eq!(told, expected, "{source:?}");
+    }
 }

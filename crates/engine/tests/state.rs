@@ -4,7 +4,7 @@ mod streams;
 
 use netfault_engine::dns::DnsSettings;
 use netfault_engine::{Engine, STATE_VERSION};
-use netfault_model::{Id, Output};
+use netfault_model::{Arrival, Id, Input, Outcome, Output, Probe, Role, Time, Transport};
 use proptest::prelude::*;
 use streams::{Said, play, said, settings, stream, watch};
 
@@ -37,6 +37,31 @@ proptest! {
     }
 }
 
+/// A name server answers.
+fn probe(vantage: &str, first: Time, after: u64) -> Input {
+    Input::Probe(Box::new(Probe {
+        at: first + std::time::Duration::from_secs(after),
+        vantage: vantage.into(),
+        name: "example.com".into(),
+        role: Role::Authority,
+        server: ([192, 0, 2, 1], 53).into(),
+        qname: "example.com".into(),
+        qtype: "SOA".into(),
+        outcome: Outcome::Ok,
+        rcode: None,
+        authoritative: true,
+        ede: None,
+        nsid: None,
+        latency_us: 1000,
+        ttl: None,
+        answers: Vec::new(),
+        transport: Transport::Udp,
+        packets_sent: 1,
+        arrival: Arrival::InTime,
+        detail: None,
+    }))
+}
+
 /// The bytes of one known state. When this fails, what is serialised has changed: raise `STATE_VERSION`, then pin
 /// what the failure shows. A state of an older version is not read, and nothing is lost by that: the journal is played.
 #[test]
@@ -67,15 +92,23 @@ fn the_format_of_a_state_changes_only_with_its_version() {
             up: false,
         },
     ];
-    for input in stream(&said, 0) {
+    let mut inputs = stream(&said, 0);
+    let first = inputs[0].at();
+    inputs
+        .extend([("ams", 0), ("nyc", 0), ("nyc", 200)].map(|(vantage, after)| probe(vantage, first, after)));
+    inputs.sort_by_key(Input::at);
+    for input in inputs {
         engine.push(input, &mut out);
     }
     engine.finish(None, &mut out);
     assert!(out.iter().any(|output| matches!(output, Output::Transition(_))));
+    let says =
+        |output: &Output| matches!(output, Output::Notable(it) if it.summary.contains("Vantage ams has not"));
+    assert!(out.iter().any(says), "one of two vantages is silent");
     let bytes = postcard::to_stdvec(&engine).unwrap();
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(
         (STATE_VERSION, Id::of(&[&hex]).to_string().as_str()),
-        (2, "58dde2b1043d2311")
+        (3, "4c27be98840d512b")
     );
 }

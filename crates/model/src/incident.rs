@@ -101,7 +101,7 @@ pub struct Facts {
     /// Addresses of its name servers, and those of them whose prefixes are Partial or Out (R2: at V↓ ≤ 0.5).
     pub servers: u32,
     pub servers_lost: u32,
-    /// Its own addresses, and those of them whose prefixes are Out.
+    /// Its own addresses, and those of them whose prefixes are Out; of a service without names, the prefixes that it lists.
     pub addresses: u32,
     pub addresses_lost: u32,
     /// When that mapping was made: before the outage.

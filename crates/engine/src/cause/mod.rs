@@ -6,6 +6,7 @@
 //! | R1 | half of the name servers' addresses sit in prefixes that fell, and the name fails | [`names`] |
 //! | R2 | … at V↓ ≤ 0.5 for 30 s, and the name still resolves: predicted | [`names`] |
 //! | R3 | half of its own addresses sit in prefixes that are Out, and its name servers are fine | [`names`] |
+//! |    | … half of the prefixes that a service lists are Out, and it lists no names | [`services`] |
 //! | R4 | prefixes of three origins fell that had one transit AS in common | [`transit`] |
 //! | R5 | another origin announced it before it fell: hijack; after: exposed, an effect | [`foreign`] |
 //! | R6 | the name fails, and the prefixes of its servers are there | [`names`] |
@@ -21,15 +22,16 @@ pub mod hints;
 pub mod monitor;
 mod names;
 pub mod sentence;
+mod services;
 pub mod transit;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use netfault_model::{Asn, Cause, CauseRule, Facts, Prefix, State, Subject, Time};
+use netfault_model::{Asn, Cause, CauseRule, Facts, Prefix, Route, State, Subject, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::dns::Names;
-use crate::graph::{Graph, Tie};
+use crate::graph::{Graph, Standing, Tie};
 use crate::incidents::part::{Key, Part};
 use crate::incidents::severity::is_down;
 pub use answer::{Answer, NameNow, OpenIncident, PrefixNow, Word};
@@ -67,6 +69,12 @@ impl Case<'_> {
         self.parts.get(&Key::Prefix(prefix))
     }
 
+    /// Peer ASes that lost one of these routes, and that had it: of the one that most have lost.
+    fn most_lost(&self, routes: &[Route]) -> (u32, u32) {
+        let parts = routes.iter().filter_map(|route| self.prefix(route.prefix));
+        parts.map(|part| part.lost).max().unwrap_or_default()
+    }
+
     fn names(&self) -> impl Iterator<Item = &str> {
         self.ties.iter().filter_map(|tie| match tie {
             Tie::Name(name) => Some(&**name),
@@ -93,6 +101,7 @@ pub struct Verdict {
 pub fn judge(case: &Case, world: World) -> Verdict {
     let mut verdict = names::judge(case, world)
         .filter(|verdict| verdict.rule.is_some_and(|rule| rule <= CauseRule::R3))
+        .or_else(|| services::judge(case, world))
         .or_else(|| transit::judge(case))
         .or_else(|| foreign::judge(case))
         .or_else(|| names::judge(case, world))
@@ -114,6 +123,16 @@ fn concerned(case: &Case, graph: &Graph, verdict: &Verdict) -> Vec<String> {
     }
     services.retain(|service| graph.services().any(|(name, _)| **name == **service));
     services.into_iter().collect()
+}
+
+/// Severity 4: a watched service is about to fail, or is in part out of reach; 5: it is out.
+fn floor(rule: CauseRule, standing: &Standing) -> u8 {
+    match rule {
+        CauseRule::R2 => 4,
+        CauseRule::R3 if standing.addresses_lost == standing.addresses => 5,
+        CauseRule::R3 => 4,
+        _ => 0,
+    }
 }
 
 /// Origins of lost routes, sorted.

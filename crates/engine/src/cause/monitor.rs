@@ -13,6 +13,25 @@ pub struct Monitor {
     vantages: Side,
 }
 
+/// What is lost, in words. One vantage that is lost has been told by itself (`vantage_offline`); a feed is told here even if it
+/// is the only one, for its own message is no notable.
+struct Kind {
+    name: &'static str,
+    least: usize,
+    means: &'static str,
+}
+
+const FEEDS: Kind = Kind {
+    name: "collector",
+    least: 1,
+    means: "routes that are seen nowhere else are not judged",
+};
+const VANTAGES: Kind = Kind {
+    name: "vantage",
+    least: 2,
+    means: "names are not judged from there",
+};
+
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Side {
     lost: BTreeSet<String>,
@@ -34,15 +53,8 @@ impl Monitor {
                 _ => {}
             }
         }
-        let feeds = self.feeds.judge(
-            now,
-            feeds,
-            "collector",
-            "routes that are seen nowhere else are not judged",
-        );
-        let vantages = self
-            .vantages
-            .judge(now, vantages, "vantage", "names are not judged from there");
+        let feeds = self.feeds.judge(now, feeds, &FEEDS);
+        let vantages = self.vantages.judge(now, vantages, &VANTAGES);
         let said = feeds.into_iter().chain(vantages);
         decided.extend(said.map(|it| Output::Notable(Box::new(it))));
     }
@@ -56,24 +68,26 @@ impl Side {
         }
     }
 
-    fn judge(&mut self, now: Time, all: usize, kind: &str, text: &str) -> Option<Notable> {
+    fn judge(&mut self, now: Time, all: usize, kind: &Kind) -> Option<Notable> {
+        let Kind { name, least, means } = kind;
         let lost = self.lost.len();
         let most = lost * 2 > all;
         match (most, self.told) {
-            (true, None) => {
-                let id = Id::of(&["notable", "monitor_fault", kind, &now.micros().to_string()]);
+            (true, None) if lost >= *least => {
+                let id = Id::of(&["notable", "monitor_fault", name, &now.micros().to_string()]);
                 self.told = Some((id, now));
                 let summary = match all {
-                    0 | 1 => format!("The only {kind} is lost: {text}"),
-                    _ => format!("{lost} of {all} {kind}s are lost: {text}"),
+                    1 => format!("The only {name} is lost: {means}"),
+                    _ => format!("{lost} of {all} {name}s are lost: {means}"),
                 };
                 Some(say(now, (id, now), false, summary))
             }
             (false, Some(told)) => {
                 self.told = None;
-                let summary = match all {
-                    0 | 1 => format!("The only {kind} is back"),
-                    _ => format!("Most {kind}s are back: {lost} of {all} are still lost"),
+                let summary = match (lost, all) {
+                    (_, 1) => format!("The only {name} is back"),
+                    (0, _) => format!("No {name} is lost any more"),
+                    _ => format!("Most {name}s are back: {lost} of {all} are still lost"),
                 };
                 Some(say(now, told, true, summary))
             }

@@ -2,7 +2,7 @@
 
 use netfault_model::{Cause, CauseRule, Facts, Finding, State, Subject, Time};
 
-use super::{Case, Verdict, World, fails};
+use super::{Case, Verdict, World, fails, floor};
 use crate::graph::{Node, Standing};
 use crate::incidents::part::{Key, Part};
 
@@ -37,7 +37,7 @@ pub(super) fn judge(case: &Case, world: World) -> Option<Verdict> {
         rule: found.rule,
         cause: Some(found.cause),
         subject: found.rule.map(|_| subject(world, name)),
-        floor: floor(&found),
+        floor: found.rule.map_or(0, |rule| floor(rule, &found.standing)),
         facts: Some(Box::new(facts)),
         services: Vec::new(),
     })
@@ -99,28 +99,13 @@ fn subject(world: World, name: &str) -> Subject {
     }
 }
 
-/// Severity 4: a watched service is about to fail; 5: it is out.
-fn floor(found: &Found) -> u8 {
-    let standing = &found.standing;
-    match found.rule {
-        Some(CauseRule::R2) => 4,
-        Some(CauseRule::R3) if standing.addresses_lost == standing.addresses => 5,
-        Some(CauseRule::R3) => 4,
-        _ => 0,
-    }
-}
-
 fn facts(case: &Case, world: World, name: &str, found: &Found) -> Facts {
     let standing = &found.standing;
     let node = world.graph.node(name);
-    let carriers = || {
-        standing
-            .carriers
-            .iter()
-            .filter_map(|route| case.prefix(route.prefix))
-    };
-    let most = carriers().max_by_key(|part| part.lost);
-    let routing = carriers().map(|part| part.first_evidence).min();
+    let carriers = standing.carriers.iter();
+    let carriers = carriers.filter_map(|route| case.prefix(route.prefix));
+    let (peers_lost, peers) = case.most_lost(&standing.carriers);
+    let routing = carriers.map(|part| part.first_evidence).min();
     let part = case.parts.get(&Key::Name(name.to_owned()));
     let failing = part.map(|part| part.first_evidence);
     let caches = world
@@ -145,8 +130,8 @@ fn facts(case: &Case, world: World, name: &str, found: &Found) -> Facts {
         lead_s: failing
             .zip(routing)
             .map(|(failing, routing)| failing.since(routing) / 1_000_000),
-        peers_lost: most.map_or(0, |part| part.lost.0),
-        peers: most.map_or(0, |part| part.lost.1),
+        peers_lost,
+        peers,
         parent_ok: node.and_then(|node| node.parent_ok),
         caches_good: masked.len() as u32,
         caches: caches.len() as u32,

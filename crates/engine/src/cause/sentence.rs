@@ -16,12 +16,7 @@ pub fn of(incident: &Incident, decider: Option<&Part>) -> Option<String> {
     let text = match incident.cause {
         Cause::NameServersWithdrawn => servers_withdrawn(&who, facts, incident.at),
         Cause::DnsOutagePredicted => predicted(&who, facts, incident.at),
-        Cause::ServiceWithdrawn => format!(
-            "{who} cannot be reached: {} that {} withdrew{}; its name servers are fine",
-            sit_in(facts.addresses_lost, facts.addresses, "address", "addresses"),
-            by(facts),
-            peers(facts)
-        ),
+        Cause::ServiceWithdrawn => service_withdrawn(&who, facts),
         Cause::TransitFailed => transit(facts, incident.prefixes),
         Cause::Hijacked => hijacked(incident, facts),
         Cause::DnsServersFailed => {
@@ -139,6 +134,23 @@ fn servers_withdrawn(who: &str, facts: &Facts, now: Time) -> String {
         parent(facts),
         caches(facts, now)
     )
+}
+
+fn service_withdrawn(who: &str, facts: &Facts) -> String {
+    let (lost, all, by, peers) = (facts.addresses_lost, facts.addresses, by(facts), peers(facts));
+    let reached = match lost == all {
+        true => "cannot be reached",
+        false => "can be reached only in part",
+    };
+    match (&facts.name, all) {
+        (Some(_), _) => format!(
+            "{who} {reached}: {} that {by} withdrew{peers}; its name servers are fine",
+            sit_in(lost, all, "address", "addresses")
+        ),
+        // A service that lists prefixes and no names.
+        (None, 1) => format!("{who} {reached}: {by} withdrew its prefix{peers}"),
+        (None, _) => format!("{who} {reached}: {by} withdrew {lost} of its {all} prefixes{peers}"),
+    }
 }
 
 fn predicted(who: &str, facts: &Facts, now: Time) -> String {

@@ -17,7 +17,8 @@
 //! began: a control authority of that family answered, or where none is asked, anybody else did. A family whose
 //! control authorities have all failed for two rounds is dark, and its servers are left out. A vantage is offline when
 //! all families are dark that it has seen in the last day; where no control authority ever answered, when all
-//! canaries fail. Then no failure that it finds counts.
+//! canaries fail. Then no failure that it finds counts. It is offline as well when it has reported nothing, or nothing in
+//! time, for as long as makes a name stale, until it reports that somebody answered; after a day it is forgotten.
 //!
 //! H is counted per vantage, and the upper median decides. A family or a vantage that was lost has a say for one
 //! thing only: what it found healthy after all that fails now had begun to fail. So losing one never makes an outage,
@@ -66,7 +67,7 @@ use netfault_model::{NameEvidence, Notable, Outcome, Probe, State, Time, Transit
 use self::name::{Context, Name, Told};
 use self::said::Flaps;
 pub use self::settings::DnsSettings;
-use self::vantage::{Change, Vantages};
+use self::vantage::{Change, Vantage, Vantages};
 
 /// Vantages that are listened to. Agents are configured one by one; a name that changes with every start must not
 /// fill the memory.
@@ -114,7 +115,7 @@ impl Names {
         if probe.outcome == Outcome::Void {
             return;
         }
-        let Some(vantage) = self.vantage(&probe.vantage) else {
+        let Some(vantage) = self.vantage(&probe.vantage, now) else {
             self.refused = self.refused.saturating_add(1);
             return;
         };
@@ -147,13 +148,36 @@ impl Names {
 
     /// The next moment at which something may change without any input.
     pub fn next_deadline(&self) -> Option<Time> {
-        self.due.first().map(|(at, _)| *at)
+        let name = self.due.first().map(|(at, _)| *at);
+        let vantages = self.vantages.values();
+        let vantages = vantages.map(|it| it.next_deadline(&self.settings));
+        name.into_iter().chain(vantages).min()
     }
 
     /// Fires all deadlines up to `due`, each stamped with its own moment.
     pub fn fire(&mut self, due: Time, out: &mut Vec<Transition>) {
-        while let Some((at, key)) = self.due.first().cloned().filter(|(at, _)| *at <= due) {
-            self.with(&key, at, out, |name, cx, told| name.fire(at, cx, told));
+        while let Some(at) = self.next_deadline().filter(|at| *at <= due) {
+            match self.due.first().cloned().filter(|(first, _)| *first <= at) {
+                Some((_, key)) => self.with(&key, at, out, |name, cx, told| name.fire(at, cx, told)),
+                None => self.miss(at),
+            }
+        }
+    }
+
+    /// A vantage that has reported nothing for too long is offline, and one day later it is forgotten.
+    fn miss(&mut self, at: Time) {
+        let is_due = |it: &Vantage| it.next_deadline(&self.settings) <= at;
+        let Some((key, it)) = self.vantages.iter().find(|(_, it)| is_due(it)) else {
+            return;
+        };
+        let key = key.clone();
+        if !it.is_silent() {
+            return self.look_at(&key, at, None, Vantage::fall_silent);
+        }
+        if let Some(it) = self.vantages.remove(&key) {
+            let changes = it.forgotten();
+            self.said
+                .extend(changes.map(|change| said::about(&key, at, &change)));
         }
     }
 
@@ -177,15 +201,18 @@ impl Names {
         self.vantages.len()
     }
 
-    fn vantage(&mut self, name: &str) -> Option<Arc<str>> {
+    /// The vantage that reports now.
+    fn vantage(&mut self, name: &str, now: Time) -> Option<Arc<str>> {
         if let Some((key, _)) = self.vantages.get_key_value(name) {
-            return Some(key.clone());
+            let key = key.clone();
+            self.vantages.entry(key.clone()).and_modify(|it| it.reports(now));
+            return Some(key);
         }
         if self.vantages.len() >= MAX_VANTAGES {
             return None;
         }
         let key: Arc<str> = name.into();
-        self.vantages.insert(key.clone(), Default::default());
+        self.vantages.insert(key.clone(), Vantage::new(now));
         Some(key)
     }
 
@@ -207,7 +234,7 @@ impl Names {
         vantage: &Arc<str>,
         now: Time,
         deaf: Option<Time>,
-        change: impl FnOnce(&mut vantage::Vantage),
+        change: impl FnOnce(&mut Vantage),
     ) {
         if let Some(it) = self.vantages.get_mut(vantage) {
             change(it);
@@ -280,5 +307,7 @@ mod lab;
 mod properties;
 #[cfg(test)]
 mod several;
+#[cfg(test)]
+mod silence;
 #[cfg(test)]
 mod tests;

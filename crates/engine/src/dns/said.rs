@@ -52,6 +52,20 @@ pub(super) fn about(vantage: &str, at: Time, change: &Change) -> Notable {
             false,
             "hears nobody: what it does not see says nothing about names",
         ),
+        Change::Silent { since } => {
+            let text = format!(
+                "has not reported in time for {}: names are judged without it",
+                lasted(*since, at)
+            );
+            offline(*since, false, &text)
+        }
+        Change::Forgotten { since, asked } => {
+            let text = format!(
+                "has not reported for {}: it is not counted any more",
+                lasted(*asked, at)
+            );
+            offline(*since, true, &text)
+        }
         Change::Online { since } => offline(*since, true, "sees the network again"),
         Change::Faulty {
             resolver: addr,
@@ -69,6 +83,14 @@ pub(super) fn about(vantage: &str, at: Time, change: &Change) -> Notable {
             resolver: addr,
             since,
         } => resolver(addr, *since, true, "fails no more".to_owned()),
+    }
+}
+
+fn lasted(from: Time, to: Time) -> String {
+    match to.since(from) / 1_000_000 {
+        seconds if seconds < 120 => format!("{seconds} s"),
+        seconds if seconds < 7200 => format!("{} min", seconds / 60),
+        seconds => format!("{} h", seconds / 3600),
     }
 }
 

@@ -273,7 +273,12 @@ fn a_name_nobody_asks_about_any_more_is_unknown() {
     let last = world.now;
     world.names.fire(last + Duration::from_secs(3600), &mut world.out);
     assert_eq!(world.took(), [(State::Unknown, Finding::VantageOffline)]);
-    assert_eq!(world.names.next_deadline(), None);
+    // What is left is to forget the vantage.
+    world
+        .names
+        .fire(last + Duration::from_secs(86_400), &mut world.out);
+    assert_eq!((world.names.next_deadline(), world.names.vantages()), (None, 0));
+    assert_eq!(world.took(), []);
 }
 
 #[test]

@@ -2,6 +2,9 @@
 //!
 //! Silence has two ends. A server counts as silent only if this vantage is known to have seen the network since the
 //! silence began: a control authority of the same family answered, or, where none is asked, anybody else did.
+//!
+//! A vantage may fall silent itself: an agent whose uplink is cut cannot report that either. Then it is offline too, until it
+//! has reported in time that somebody answered it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -76,8 +79,17 @@ pub(super) enum Change {
     Offline {
         since: Time,
     },
+    /// Offline because it has reported nothing since then.
+    Silent {
+        since: Time,
+    },
     Online {
         since: Time,
+    },
+    /// Offline for so long that it is not counted any more.
+    Forgotten {
+        since: Time,
+        asked: Time,
     },
     Faulty {
         resolver: SocketAddr,
@@ -99,16 +111,37 @@ struct Fault {
 }
 
 /// One host that asks questions.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Vantage {
+    /// When it last reported anything, in time.
+    asked: Time,
     authorities: BTreeMap<SocketAddr, Run>,
     canaries: BTreeMap<SocketAddr, BTreeMap<String, Run>>,
     families: [Family; 2],
     offline_since: Option<Time>,
+    /// It fell silent then, and has heard nobody since.
+    silent_since: Option<Time>,
     faults: BTreeMap<SocketAddr, Fault>,
 }
 
 impl Vantage {
+    pub fn new(now: Time) -> Self {
+        Vantage {
+            asked: now,
+            authorities: BTreeMap::new(),
+            canaries: BTreeMap::new(),
+            families: Default::default(),
+            offline_since: None,
+            silent_since: None,
+            faults: BTreeMap::new(),
+        }
+    }
+
+    /// It has reported something, whatever it is.
+    pub fn reports(&mut self, now: Time) {
+        self.asked = now;
+    }
+
     /// Notes that an answer came, or did not, for the servers of `name`.
     pub fn note(&mut self, now: Time, name: &Arc<str>, probe: &Probe) {
         let family = &mut self.families[family(&probe.server)];
@@ -269,7 +302,42 @@ impl Vantage {
         (!asked.is_empty()).then(|| dark(&asked))
     }
 
-    /// Goes offline or online as the controls say. `deaf`: where there are none, since when a name hears nobody.
+    /// When it will have been silent for too long; once that has been said, when it is to be forgotten.
+    pub fn next_deadline(&self, settings: &DnsSettings) -> Time {
+        match self.silent_since {
+            None => self.asked + settings.stale(),
+            Some(_) => self.asked + settings.held_within().max(settings.stale()),
+        }
+    }
+
+    pub fn is_silent(&self) -> bool {
+        self.silent_since.is_some()
+    }
+
+    pub fn fall_silent(&mut self) {
+        self.silent_since = Some(self.asked);
+    }
+
+    /// What is over when nobody counts it any more.
+    pub fn forgotten(self) -> impl Iterator<Item = Change> {
+        let asked = self.asked;
+        let offline = self.offline_since.map(|since| Change::Forgotten { since, asked });
+        let faults = self.faults.into_iter();
+        let mended = faults.map(|(resolver, fault)| Change::Mended {
+            resolver,
+            since: fault.since,
+        });
+        offline.into_iter().chain(mended)
+    }
+
+    fn heard_anybody_after(&self, since: Time) -> bool {
+        let canaries = self.canaries.values().flat_map(BTreeMap::values);
+        let mut controls = self.authorities.values().chain(canaries);
+        self.heard() > Some(since) || controls.any(|run| run.good > Some(since))
+    }
+
+    /// Goes offline or online as the controls say, or because it fell silent. `deaf`: where there are no controls, since when
+    /// a name hears nobody.
     pub fn judge(&mut self, now: Time, deaf: Option<Time>, settings: &DnsSettings) -> Option<Change> {
         let blind = match self.blind_since(now, settings) {
             Some(blind) => blind,
@@ -278,10 +346,16 @@ impl Vantage {
                 since.filter(|since| self.heard().is_none_or(|heard| heard < *since))
             }
         };
-        match (self.offline_since, blind) {
+        self.silent_since = self
+            .silent_since
+            .filter(|since| !self.heard_anybody_after(*since));
+        match (self.offline_since, self.silent_since.or(blind)) {
             (None, Some(since)) => {
                 self.offline_since = Some(since);
-                Some(Change::Offline { since })
+                Some(match self.silent_since {
+                    Some(_) => Change::Silent { since },
+                    None => Change::Offline { since },
+                })
             }
             (Some(since), None) => {
                 self.offline_since = None;

@@ -91,6 +91,10 @@ impl Graph {
         self.services.iter()
     }
 
+    pub fn service(&self, name: &str) -> Option<&Service> {
+        self.services.get(name)
+    }
+
     /// Services that a name belongs to.
     pub fn services_of(&self, name: &str) -> impl Iterator<Item = &Arc<str>> {
         self.of_name.get(name).into_iter().flatten()

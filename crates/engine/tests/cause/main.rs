@@ -2,5 +2,7 @@
 
 mod facebook;
 mod rules;
+mod services;
 mod silent;
+mod vantages;
 mod world;

@@ -123,6 +123,14 @@ impl Story {
         }
     }
 
+    /// A service that lists prefixes only; they are watched.
+    pub fn service_of_prefixes(&mut self, name: &str, prefixes: &[&str]) {
+        let prefixes = prefixes.iter().map(|prefix| prefix.parse::<Prefix>().unwrap());
+        let service = self.watch.services.entry(name.to_owned()).or_default();
+        service.prefixes.extend(prefixes);
+        self.watch.prefixes.extend(&service.prefixes);
+    }
+
     pub fn service(&mut self, name: &str, names: &[&str]) {
         let names: std::collections::BTreeSet<String> = names.iter().map(|name| (*name).to_owned()).collect();
         self.watch.names.extend(names.clone());
@@ -316,6 +324,14 @@ impl Story {
             latency_us: 100_000,
         };
         self.hint(second, service, "https://www.example.com/", what);
+    }
+
+    /// Changes probes, or takes them out.
+    pub fn retain_probes(&mut self, mut keep: impl FnMut(&mut Probe) -> bool) {
+        self.inputs.retain_mut(|input| match input {
+            Input::Probe(probe) => keep(probe),
+            _ => true,
+        });
     }
 
     /// Plays it until `end`.

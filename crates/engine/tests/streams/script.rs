@@ -1,6 +1,6 @@
 //! A stream written down second by second.
 
-use netfault_model::{Family, Input, PeerState, SessionState, Time, Transition};
+use netfault_model::{Family, Gap, GapSource, Input, PeerState, SessionState, Time, Transition};
 
 use super::{PEERS, peer, play, transitions, update};
 
@@ -52,6 +52,23 @@ impl Script {
         let at = Time::from_micros(micros(second));
         let peer = peer(who);
         self.inputs.push(Input::EndOfRib { at, peer, family });
+        self
+    }
+
+    /// Twenty minutes are missing, told at `second`; of which collector is not known.
+    pub fn gap(&mut self, second: i64, source: GapSource) -> &mut Self {
+        let at = Time::from_micros(micros(second));
+        self.inputs.push(Input::Gap(Box::new(Gap {
+            at,
+            source,
+            collector: None,
+            peer: None,
+            from: Some(at.plus_micros(-1_200_000_000)),
+            to: Some(at),
+            offset: None,
+            reason: "not running".into(),
+            lost: None,
+        })));
         self
     }
 
