@@ -10,7 +10,7 @@ use crate::incidents::part::{Key, Part};
 pub(super) fn judge(case: &Case, world: World) -> Option<Verdict> {
     let services = case.ties.iter().filter_map(|tie| match tie {
         Tie::Service(name) => Some((name, world.graph.service(name)?)),
-        Tie::Name(_) => None,
+        Tie::Name(_) | Tie::Servers(_) => None,
     });
     let standings = services
         .filter(|(_, service)| service.names.is_empty())
