@@ -1,7 +1,9 @@
-//! A webhook that writes down what it takes, and loses some of its answers.
+//! A webhook that writes down what it takes, and loses some of its answers. Of the storm, and of `tests/examples/alert_bench`.
+
+#![allow(dead_code)] // each of them uses a part of it
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use netfault_model::Time;
@@ -30,8 +32,13 @@ pub struct Taken {
     pub state: String,
     /// `target` or `self`.
     pub about: String,
+    /// As JSON.
+    pub subject: String,
     pub answered: bool,
     pub opened_at: Time,
+    /// When this state was decided.
+    pub decided_at: Time,
+    /// When it was taken.
     pub at: Time,
 }
 
@@ -53,7 +60,11 @@ pub struct Receiver {
 impl Receiver {
     /// The n-th request has the fate `fate(n)`.
     pub fn start(fate: fn(usize) -> Fate) -> Receiver {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), fate)
+    }
+
+    pub fn start_at(addr: SocketAddr, fate: fn(usize) -> Fate) -> Receiver {
+        let listener = TcpListener::bind(addr).expect("a port");
         let url = format!("http://{}/", listener.local_addr().expect("an address"));
         let book = Arc::new(Mutex::new(Book::default()));
         let kept = Arc::clone(&book);
@@ -79,6 +90,7 @@ impl Receiver {
 impl Book {
     fn note(&mut self, run: usize, body: &Value, fate: fn(usize) -> Fate) -> Fate {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let time = |value: &Value| serde_json::from_value(value.clone()).expect("a time");
         let (data, at) = (&body["data"], system_clock()());
         self.requests += 1;
         let fate = fate(self.requests);
@@ -93,7 +105,9 @@ impl Book {
                 state: text(&data["state"]),
                 about: text(&data["about"]),
                 answered: fate == Fate::Answered,
-                opened_at: serde_json::from_value(data["opened_at"].clone()).expect("a time"),
+                subject: data["subject"].to_string(),
+                opened_at: time(&data["opened_at"]),
+                decided_at: time(&data["at"]),
                 at,
             });
         }
