@@ -160,6 +160,31 @@ def dns_scale(_):
     row("  peak memory", "≤ 500 MB", f"{got['peak_mb']:.0f} MB", got["peak_mb"] <= 500)
 
 
+def alerts(_):
+    """A minute and a half, mostly waiting."""
+    run = subprocess.run([f"{EXAMPLES}/alert_bench", NETFAULT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    if run.returncode != 0:
+        sys.exit(f"bench: alert_bench ended with {run.returncode}")
+    got = json.loads(run.stdout.strip().splitlines()[-1])
+    names, beside = got["names"], got["names_beside_feed"]
+    for what, part in [
+        ("a withdrawal decides, full feed", got["busy_feed"]),
+        ("a withdrawal decides, nothing else is said", got["quiet_feed"]),
+        ("the end of a hold decides", got["hold"]),
+        ("a name server refuses", names["refused"]),
+        ("a name server is silent", names["silent"]),
+        ("a name server refuses, beside a feed", beside["refused"]),
+        ("a name server is silent, beside a feed", beside["silent"]),
+    ]:
+        figures = f"{part['p99_ms']:.0f} ms (median {part['median_ms']:.0f}, {part['alerts']} alerts)"
+        row(f"alert until it is taken, p99: {what}", "≤ 2 s", figures, part["p99_ms"] <= 2000)
+    many = got["many"]
+    row(f"notifications for {many['prefixes']} prefixes of {many['ases']} ASes", "≤ 55", f"{many['notifications']}", 0 < many["notifications"] <= 55)
+    dead = got["busy_feed"]["dead_receiver"]
+    figures = f"{dead['outbox_bytes'] / dead['alerts']:.0f} bytes an alert; {dead['alerts']} in {dead['drained_ms']} ms, in order: {dead['in_order']}"
+    row("outbox of a dead receiver, and how it drains", "in order", figures, dead["in_order"])
+
+
 def main():
     parts = {
         "replay": replay,
@@ -170,6 +195,7 @@ def main():
         "ris-live": ris_live,
         "dns": dns,
         "dns-scale": dns_scale,
+        "alerts": alerts,
     }
     wanted = sys.argv[2:] or list(parts)
     unknown = [name for name in wanted if name not in parts]
