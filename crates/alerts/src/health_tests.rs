@@ -136,6 +136,18 @@ fn an_offline_vantage_makes_us_blind_at_once() {
     assert_eq!(keys(&health, 3), [""; 0]);
 }
 
+/// A restart after ten minutes: nobody was heard in them, which the first answers take back.
+#[test]
+fn what_was_lost_while_we_paused_is_given_time_to_come_back() {
+    let health = running();
+    let notable = Notable::blank(NotableKind::VantageOffline, at(0));
+    let key = format!("vantage_offline:{}", notable.id);
+    health.output(&Output::Notable(Box::new(notable)), at(400));
+    health.turned(at(450));
+    assert_eq!(keys(&health, 459), [""; 0]);
+    assert_eq!(keys(&health, 460), [key]);
+}
+
 #[test]
 fn one_break_of_a_feed_is_nothing_and_three_are() {
     let health = running();

@@ -391,11 +391,26 @@ fn an_agent_that_goes_away_is_a_statement_about_it_and_none_about_names() {
             .any(|line| line.contains("agent ams1: it does not report"))
     };
     wait_for("the statement", || silent(&collector.out()).then_some(()));
+    let offline = |out: &str, over: bool| {
+        let said = out
+            .lines()
+            .filter(|line| line.contains(r#""what":"vantage_offline""#));
+        let of_it = said.filter(|line| line.contains("Vantage ams1"));
+        of_it
+            .filter(|line| line.contains(&format!(r#""over":{over}"#)))
+            .count()
+    };
+    wait_for("the vantage to be offline", || {
+        (offline(&collector.out(), false) == 1).then_some(())
+    });
     // It comes back, and so does the word of it.
     let mut agent = lab.agent(&lab.path().join("ams1.yaml").display().to_string());
     agent.says("connected to https://");
     wait_for("its return", || {
         collector.err().contains("the agent reports again").then_some(())
+    });
+    wait_for("the vantage to be back", || {
+        (offline(&collector.out(), true) == 1).then_some(())
     });
     agent.stop().0.ok();
     let collector = collector.stop().0.ok();
@@ -404,6 +419,10 @@ fn an_agent_that_goes_away_is_a_statement_about_it_and_none_about_names() {
     assert!(incidents(&collector.out).is_empty());
     let told = collector.out.matches("agent ams1: it does not report").count();
     assert_eq!(told, 1);
+    assert_eq!(
+        (offline(&collector.out, false), offline(&collector.out, true)),
+        (1, 1)
+    );
 }
 
 #[test]

@@ -32,6 +32,7 @@ fn offline(test: &str, layout: Layout, controls: bool) {
     watching.until("both names to be seen again", |event| {
         event["subject"]["name"] == NAME && event["to"] == "ok"
     });
+    watching.until_offline_is_over();
     let course = watching.stop();
     course.accuses_no_name();
     for name in [NAME, STEADY] {

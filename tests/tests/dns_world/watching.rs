@@ -69,7 +69,7 @@ impl Setup {
              sources:\n  ris_live: {{enabled: false}}\n\
              dns:\n  resolvers: {}\n  interval: {}\n  authority_timeout: {}\n  resolver_timeout: {}\n  vantage: here\n  detect: {}\n  \
              controls: {controls}\n  root_hints: {}\n  refresh: 1m\n  authority_per_second: 5\n\
-             alerts:\n  receivers:\n    - name: console\n      stdout: {{}}\n    - {{name: ourselves, command: {{run: [/bin/true]}}}}\n  \
+             alerts:\n  receivers:\n    - name: console\n      stdout: {{}}\n    - {{name: ourselves, command: {{run: [/bin/sh, -c, \"cat >> ourselves\"]}}}}\n  \
              routes:\n    - {{name: names, match: {{about: target}}, receivers: [console]}}\n    \
              - {{name: ourselves, match: {{about: self}}, receivers: [ourselves]}}\n",
             of(&world.authorities()),
@@ -188,6 +188,35 @@ impl Watching {
             assert!(start.elapsed() < PATIENCE, "no {word}: {:?}", self.lines());
             pause(Duration::from_millis(20));
         }
+    }
+
+    /// Alerts about netfault itself, oldest first: their state and their title.
+    pub fn about_us(&self) -> Vec<(String, String)> {
+        let text = std::fs::read_to_string(self.dir.path().join("ourselves")).unwrap_or_default();
+        let notices = text
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let field = |notice: &Value, field: &str| notice[field].as_str().unwrap_or_default().to_owned();
+        notices
+            .map(|notice| (field(&notice, "state"), field(&notice, "title")))
+            .collect()
+    }
+
+    /// Our vantage was told to be offline once, and once to be back; nothing else of us was.
+    #[track_caller]
+    pub fn until_offline_is_over(&self) {
+        let start = Instant::now();
+        let of_vantage = || {
+            let mut told = self.about_us();
+            told.retain(|(_, title)| title.contains("antage"));
+            told
+        };
+        while of_vantage().len() < 2 {
+            assert!(start.elapsed() < PATIENCE, "{:?}", self.about_us());
+            pause(Duration::from_millis(20));
+        }
+        let states: Vec<String> = of_vantage().into_iter().map(|(state, _)| state).collect();
+        assert_eq!(states, ["open", "resolved"], "{:?}", self.about_us());
     }
 
     pub fn stop(mut self) -> Course {

@@ -61,6 +61,8 @@ pub(super) struct Standing {
 
 /// Collectors pause while they write a table dump, for two minutes and more.
 const FEED: Duration = Duration::from_secs(300);
+/// After a pause of ours the engine first says what was lost in it, and takes it back with the first answers.
+const CATCH_UP: Duration = Duration::from_secs(60);
 /// A feed that breaks so often within [`LOSS`] is not well.
 const BREAKS: u32 = 3;
 
@@ -119,8 +121,10 @@ pub(super) fn note(standing: &mut BTreeMap<String, Standing>, output: &Output, n
             match notable.over {
                 true => drop(standing.remove(&key)),
                 false => {
+                    let is_past = notable.at + CATCH_UP < now;
                     let said = Standing {
                         stale,
+                        hold: if is_past { CATCH_UP } else { Duration::ZERO },
                         ..Standing::new(severity, notable.summary.clone(), now)
                     };
                     standing.insert(key, said);
