@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use dns_lab::*;
 use hickory_proto::rr::RecordType;
-use netfault_model::{Finding, Outcome, Role, Transport};
-use netfault_sources::dns::check::{CheckOptions, Verdict, check};
+use netfault_model::{Finding, Outcome, Transport};
+use netfault_sources::dns::check::{CheckOptions, CheckRole, Verdict, check};
 use netfault_sources::dns::expect::Expectation;
 use netfault_sources::dns::probe::{Question, ask};
 use netfault_sources::dns::resolver::Resolver;
@@ -235,9 +235,38 @@ async fn the_check_of_a_name() {
         report
             .probes
             .iter()
-            .filter(|probe| probe.role == Role::Authority)
+            .filter(|probe| probe.role == CheckRole::Authority)
             .count(),
         6
+    );
+
+    // An application gets the same, and what it gets is no vote.
+    let as_application = CheckOptions {
+        as_application: true,
+        ..options.clone()
+    };
+    let report = check("www.example.com", &as_application).await.unwrap();
+    let stub = report.probes.iter().rev().take(2).rev();
+    let seen: Vec<_> = stub
+        .map(|probe| {
+            (
+                probe.role,
+                probe.qtype.as_str(),
+                probe.outcome,
+                probe.answers.clone(),
+            )
+        })
+        .collect();
+    let answered = |qtype, answers: &[&str]| {
+        let answers = answers.iter().map(|text| (*text).to_owned()).collect();
+        (CheckRole::Application, qtype, Outcome::Ok, answers)
+    };
+    assert_eq!(
+        seen,
+        [
+            answered("A", &["192.0.2.10", "192.0.2.9"]),
+            answered("AAAA", &["2001:db8::9"])
+        ]
     );
 
     // What the owner expects is asked of everybody; the resolver goes by TCP this time.
@@ -255,7 +284,7 @@ async fn the_check_of_a_name() {
     let by_tcp = report
         .probes
         .iter()
-        .find(|probe| probe.role == Role::Resolver)
+        .find(|probe| probe.role == CheckRole::Resolver)
         .unwrap();
     assert_eq!(
         (by_tcp.transport, by_tcp.via.as_ref()),

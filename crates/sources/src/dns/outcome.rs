@@ -109,19 +109,23 @@ fn outcome(asked: &Asked, answer: &Answer) -> Outcome {
     }
     match answer.rcode {
         0 => no_error(asked, answer),
-        1 => Outcome::Formerr,
-        2 => Outcome::Servfail,
         // A name error without authority is hearsay: the server does not serve the zone.
         3 if asked.role.is_authority() && !answer.authoritative => Outcome::Lame,
-        3 => Outcome::Nxdomain,
-        4 => Outcome::Notimp,
-        5 => Outcome::Refused,
         // NOTAUTH: the server says itself that it has no authority for the zone (RFC 2136 §2.2).
         9 if asked.role.is_authority() => Outcome::Lame,
-        9 => Outcome::Refused,
-        // BADVERS: EDNS version 0 is not implemented (RFC 6891 §6.1.3).
-        16 => Outcome::Notimp,
-        // An RCODE that no server should give to a plain query: it failed. The number is kept.
+        rcode => of_rcode(rcode),
+    }
+}
+
+/// Of a resolver's answer whose RCODE is not 0.
+pub(super) fn of_rcode(rcode: u16) -> Outcome {
+    match rcode {
+        1 => Outcome::Formerr,
+        3 => Outcome::Nxdomain,
+        // 16 is BADVERS: EDNS version 0 is not implemented (RFC 6891 §6.1.3).
+        4 | 16 => Outcome::Notimp,
+        5 | 9 => Outcome::Refused,
+        // 2, or an RCODE that no server should give to a plain query: it failed. The number is kept.
         _ => Outcome::Servfail,
     }
 }
@@ -179,7 +183,8 @@ fn addresses(records: &[Record]) -> impl Iterator<Item = IpAddr> + '_ {
     records.iter().filter_map(|record| record.data.ip_addr())
 }
 
-fn presentation(records: &[Record], asked: RecordType) -> Vec<String> {
+/// The answer set: data in presentation form, sorted.
+pub(super) fn presentation(records: &[Record], asked: RecordType) -> Vec<String> {
     let mut answers: Vec<String> = records
         .iter()
         .map(|record| wire::presentation(record, asked))

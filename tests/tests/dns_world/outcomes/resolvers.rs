@@ -21,7 +21,7 @@ fn record(test: &str, www: &str, outcome: &str) {
     (1..=3).for_each(|n| world.until_resolver(n, denied));
     let check = check(&world);
     check.is("out", "record_missing");
-    for role in ["authority", "resolver"] {
+    for role in ["authority", "resolver", "application"] {
         for qtype in ["A", "AAAA"] {
             assert_eq!(check.outcomes(role, qtype), only(outcome), "{role} {qtype}");
         }
@@ -67,6 +67,8 @@ fn dead_authorities_are_servfail_from_the_failure_cache_within_milliseconds() {
 fn bogus(check: &Check) {
     check.is("out", "dnssec_bogus");
     assert_eq!(check.outcomes("resolver", "A"), only("bogus"));
+    // It has no second question with which to tell the one from the other.
+    assert_eq!(check.outcomes("application", "A"), only("servfail"));
     assert_eq!(check.outcomes("authority", "A"), only("ok"));
     let resolvers = check.probes().filter(|probe| probe["role"] == "resolver");
     resolvers.for_each(|probe| {

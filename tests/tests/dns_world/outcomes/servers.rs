@@ -41,15 +41,21 @@ fn a_healthy_world_takes_one_packet_a_question() {
         ("authority", "A"),
         ("resolver", "A"),
         ("resolver", "AAAA"),
+        ("application", "A"),
+        ("application", "AAAA"),
     ] {
         assert_eq!(check.outcomes(role, qtype), only("ok"), "{role} {qtype}");
     }
-    assert_eq!(check.probes().count(), 8 * 3 + 3 * 2);
+    let (stub, own): (Vec<&Value>, _) = check.probes().partition(|probe| probe["role"] == "application");
+    assert_eq!((own.len(), stub.len()), (8 * 3 + 3 * 2, 3 * 2));
     assert!(
-        check.probes().all(|probe| probe["packets_sent"] == 1),
+        own.iter().all(|probe| probe["packets_sent"] == 1),
         "{}",
         check.table()
     );
+    for probe in stub.iter().filter(|probe| probe["qtype"] == "A") {
+        assert_eq!(probe["answers"], Value::from(vec!["203.0.113.80"]));
+    }
     for n in ALL {
         assert_eq!(check.of(&format!("198.18.1.{n}:"))["nsid"], format!("ns{n}"));
     }

@@ -18,7 +18,10 @@ use crate::exit::{Failure, Result, sentence};
 use crate::render::{Column, Format, RowWriter, Style, quiet_pipe};
 
 pub async fn run(args: &CheckArgs, format: Format) -> Result<ExitCode> {
-    let options = options(args)?;
+    let options = CheckOptions {
+        as_application: true,
+        ..options(args)?
+    };
     let mut report = report(&args.name, &options).await?;
     add_routes(&mut report, &args.rib).await?;
     quiet_pipe(print(&report, format)).map_err(unwritable)?;

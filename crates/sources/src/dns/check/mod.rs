@@ -2,9 +2,13 @@
 //!
 //! Every server is asked what users ask (A, AAAA); an authority also for the SOA of its zone. A server that
 //! is silent or refuses the connection is not asked twice. All servers are asked at the same time. What the name should answer, and
-//! whether to validate, is the caller's wish.
+//! whether to validate, is the caller's wish; so is a look at the resolvers with the eyes of an [`application`].
 
+mod application;
+mod report;
 mod verdict;
+
+pub use report::{CheckProbe, CheckReport, CheckRole, ExtendedError, Verdict};
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -13,16 +17,15 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use hickory_proto::rr::{Name, RecordType};
-use netfault_model::{Asn, Finding, Outcome, Prefix, Role, Transport};
-use serde::{Deserialize, Serialize};
+use netfault_model::{Outcome, Role};
 
 use super::expect::Expectation;
 use super::probe::{AUTHORITY_TIMEOUT, Question, RESOLVER_TIMEOUT, Reply, ask};
 use super::resolv_conf;
 use super::resolver::{Resolver, Via};
 use super::transport::tls::TlsRoots;
-use super::validate::{Security, Validation};
-use super::walk::{self, End, Hints, Limits, Walk, WalkFinding};
+use super::validate::Validation;
+use super::walk::{self, Hints, Limits, Walk};
 use super::wire::{BadName, parse_name, plain_name, rcode_name};
 
 /// Whom to ask.
@@ -45,6 +48,8 @@ pub struct CheckOptions {
     pub validate: Option<Validation>,
     /// Whom TLS believes; `None`: the public authorities.
     pub tls: Option<Arc<TlsRoots>>,
+    /// Ask each resolver once more through a stub resolver like that of an application. Changes no verdict.
+    pub as_application: bool,
 }
 
 impl Default for CheckOptions {
@@ -60,92 +65,9 @@ impl Default for CheckOptions {
             expect: None,
             validate: None,
             tls: None,
+            as_application: false,
         }
     }
-}
-
-/// What a check says about a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    Ok,
-    Degraded,
-    Out,
-    /// Nothing can be said from here.
-    Unknown,
-}
-
-impl Verdict {
-    /// Exit code of `netfault dns check`.
-    pub fn exit_code(self) -> u8 {
-        match self {
-            Verdict::Ok => 0,
-            Verdict::Degraded => 1,
-            Verdict::Out => 2,
-            Verdict::Unknown => 3,
-        }
-    }
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Verdict::Ok => "ok",
-            Verdict::Degraded => "degraded",
-            Verdict::Out => "out",
-            Verdict::Unknown => "unknown",
-        }
-    }
-}
-
-/// Its JSON is `netfault dns check --format json`; fields are added, never changed.
-#[derive(Clone, Debug, Serialize)]
-pub struct CheckReport {
-    pub name: String,
-    pub verdict: Verdict,
-    pub finding: Finding,
-    /// Apex of the zone that the name is in, where known.
-    pub zone: Option<String>,
-    /// How the walk to the name ended; `None` if authorities were given.
-    pub walk: Option<End>,
-    /// What is wrong with the delegation, as far as the walk saw it.
-    pub findings: Vec<WalkFinding>,
-    /// Authorities first, then resolvers, each in the order asked.
-    pub probes: Vec<CheckProbe>,
-}
-
-/// One question to one address.
-#[derive(Clone, Debug, Serialize)]
-pub struct CheckProbe {
-    pub role: Role,
-    pub server: SocketAddr,
-    /// How a resolver was asked, as it was written, where that is not UDP.
-    pub via: Option<Resolver>,
-    pub outcome: Outcome,
-    /// `NOERROR`, `NXDOMAIN`, …; `None` if nothing came back.
-    pub rcode: Option<String>,
-    pub latency_ms: f64,
-    pub ttl: Option<u32>,
-    pub ede: Option<ExtendedError>,
-    pub qname: String,
-    pub qtype: String,
-    pub authoritative: bool,
-    pub nsid: Option<String>,
-    pub answers: Vec<String>,
-    pub transport: Transport,
-    pub packets_sent: u8,
-    /// What broke an assertion, what validation found, or how an exchange broke off.
-    pub detail: Option<String>,
-    /// What our own validation found, if it was asked for.
-    pub dnssec: Option<Security>,
-    /// The longest prefix that covers the server's address, and its origin, where the caller knows routes.
-    pub prefix: Option<Prefix>,
-    pub origin: Option<Asn>,
-}
-
-/// RFC 8914.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ExtendedError {
-    pub code: u16,
-    pub text: String,
 }
 
 /// Asks every server of `name` and says how it is.
@@ -166,7 +88,7 @@ pub async fn check(name: &str, options: &CheckOptions) -> Result<CheckReport, Ba
     authorities.extend(found.map(|found| found.servers).unwrap_or_default());
     let chain = walk.as_ref().map(zones_of).unwrap_or_default();
     let wishes = Wishes::new(options, chain);
-    let (authorities, resolvers) = tokio::join!(
+    let (authorities, asked, as_application) = tokio::join!(
         join_all(
             authorities
                 .iter()
@@ -177,11 +99,13 @@ pub async fn check(name: &str, options: &CheckOptions) -> Result<CheckReport, Ba
                 .iter()
                 .map(|server| ask_resolver(server, &name, &wishes))
         ),
+        as_application(&resolvers, &name, options),
     );
-    let mut servers: Vec<Asked> = authorities.into_iter().chain(resolvers).collect();
+    let mut servers: Vec<Asked> = authorities.into_iter().chain(asked).collect();
     verdict::vouch(&mut servers);
     let (verdict, finding) = verdict::judge(&servers, walk.as_ref());
     let zone = zone.or_else(|| servers.iter().find_map(Asked::zone));
+    let judged = servers.into_iter().flat_map(Asked::into_probes);
     Ok(CheckReport {
         name: plain_name(&name),
         verdict,
@@ -189,7 +113,7 @@ pub async fn check(name: &str, options: &CheckOptions) -> Result<CheckReport, Ba
         zone: zone.as_ref().map(plain_name),
         walk: walk.as_ref().map(|walk| walk.end.clone()),
         findings: walk.map(|walk| walk.findings).unwrap_or_default(),
-        probes: servers.into_iter().flat_map(Asked::into_probes).collect(),
+        probes: judged.chain(as_application).collect(),
     })
 }
 
@@ -303,7 +227,7 @@ impl Asked {
 
     fn into_probes(self) -> impl Iterator<Item = CheckProbe> {
         self.replies.into_iter().map(|(question, reply)| CheckProbe {
-            role: question.role,
+            role: question.role.into(),
             server: question.server,
             via: (question.via != Via::Udp).then(|| Resolver {
                 addr: question.server,
@@ -311,7 +235,7 @@ impl Asked {
             }),
             outcome: reply.outcome,
             rcode: reply.details.rcode.map(|rcode| rcode_name(rcode).into_owned()),
-            latency_ms: (reply.latency.as_secs_f64() * 1e6).round() / 1e3,
+            latency_ms: milliseconds(reply.latency),
             ttl: reply.details.ttl,
             ede: reply.details.ede.map(|(code, text)| ExtendedError { code, text }),
             qname: plain_name(&question.name),
@@ -327,6 +251,11 @@ impl Asked {
             origin: None,
         })
     }
+}
+
+/// Exact to a microsecond.
+fn milliseconds(latency: Duration) -> f64 {
+    (latency.as_secs_f64() * 1e6).round() / 1e3
 }
 
 fn is_gone(outcome: Outcome) -> bool {
@@ -364,4 +293,14 @@ async fn ask_authority(server: SocketAddr, name: &Name, zone: Option<Name>, wish
 async fn ask_resolver(resolver: &Resolver, name: &Name, wishes: &Wishes<'_>) -> Asked {
     let question = Question::to_resolver(resolver.clone(), name.clone(), RecordType::A);
     Asked::addresses(wishes.add_to(question)).await
+}
+
+async fn as_application(resolvers: &[Resolver], name: &Name, options: &CheckOptions) -> Vec<CheckProbe> {
+    if !options.as_application {
+        return Vec::new();
+    }
+    let looking = resolvers
+        .iter()
+        .map(|resolver| application::look_up(resolver, name, options.resolver_timeout));
+    join_all(looking).await.concat()
 }
