@@ -12,7 +12,7 @@ use netfault_model::{Asn, Prefix, Time};
 
 use crate::render::Format;
 
-pub use dns::{CheckArgs, DnsCommand, ExpectArgs, RootArgs, WatchArgs};
+pub use dns::{CheckArgs, DnsCommand, ExpectArgs, RootArgs, RouteArgs, WatchArgs};
 pub use import::{ImportCommand, ImportReportsArgs};
 pub use stored::{AckArgs, DelegationArgs, DnsArgs, ExportArgs, HealthArgs, NoteArgs, ShowArgs};
 

@@ -6,7 +6,7 @@ use netfault_store::embedded::{self, Supervised, SupervisedOptions};
 use netfault_store::migrate::{self, MigrateError};
 use netfault_store::{Client, Retention, StoreError, StoreTarget};
 
-use crate::config::{Config, Engine, Store};
+use crate::config::{Config, Engine, SecretRef, Store};
 use crate::exit::{Failure, Result, sentence};
 
 /// A store that answers. The embedded engine lives as long as this does.
@@ -23,20 +23,36 @@ pub fn section(config: &Config) -> Result<&Store> {
     })
 }
 
+/// Where it is, if it needs no starting: for who can do without it. Whether it answers is not known.
+pub fn running(store: &Store) -> Option<StoreTarget> {
+    match &store.engine {
+        Engine::Server { url, user, password } => Some(at_server(store, url, user, password.as_ref())),
+        Engine::Embedded { dir, .. } => embedded::serving(dir).map(|bound| StoreTarget {
+            url: bound.url,
+            user: bound.user,
+            password: bound.password,
+            database: store.database.clone(),
+        }),
+    }
+}
+
+fn at_server(store: &Store, url: &str, user: &str, password: Option<&SecretRef>) -> StoreTarget {
+    StoreTarget {
+        url: url.to_owned(),
+        user: user.to_owned(),
+        password: password
+            .map(|secret| secret.reveal().to_owned())
+            .unwrap_or_default(),
+        database: store.database.clone(),
+    }
+}
+
 impl OpenStore {
     /// Starts the embedded engine if that is what is configured; a server is not asked yet.
     pub async fn open(store: &Store) -> Result<Self> {
         match &store.engine {
             Engine::Server { url, user, password } => Ok(OpenStore {
-                target: StoreTarget {
-                    url: url.clone(),
-                    user: user.clone(),
-                    password: password
-                        .as_ref()
-                        .map(|secret| secret.reveal().to_owned())
-                        .unwrap_or_default(),
-                    database: store.database.clone(),
-                },
+                target: at_server(store, url, user, password.as_ref()),
                 retention: store.retention.clone(),
                 supervised: None,
             }),
@@ -66,23 +82,16 @@ impl OpenStore {
     /// For who only asks or says a word. The engine lets one process into its folder: if a service or a `db serve` of
     /// this user has it, this goes through that one; else as [`open`](Self::open).
     pub async fn join(store: &Store) -> Result<Self> {
-        if let Engine::Embedded { dir, .. } = &store.engine
-            && let Some(bound) = embedded::serving(dir)
-        {
-            let target = StoreTarget {
-                url: bound.url,
-                user: bound.user,
-                password: bound.password,
-                database: store.database.clone(),
-            };
+        if let Engine::Embedded { .. } = &store.engine
+            && let Some(target) = running(store)
             // What a killed process left behind does not answer.
-            if Client::connect_server(&target).await.is_ok() {
-                return Ok(OpenStore {
-                    target,
-                    retention: store.retention.clone(),
-                    supervised: None,
-                });
-            }
+            && Client::connect_server(&target).await.is_ok()
+        {
+            return Ok(OpenStore {
+                target,
+                retention: store.retention.clone(),
+                supervised: None,
+            });
         }
         OpenStore::open(store).await
     }

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::client::Client;
 use crate::error::StoreError;
 
-pub use delegations::{DelegationFilter, delegations};
+pub use delegations::{DelegationFilter, delegations, routes_of};
 pub use explain::{Named, Step, incident_transitions, named, steps, transition};
 pub use feeds::{FeedTrouble, feed_troubles};
 pub use health::{FailingServer, Health, HealthFilter, dns_health, failing_servers};

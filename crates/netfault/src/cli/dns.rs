@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use netfault_model::Prefix;
+use netfault_model::{Asn, Prefix};
 use netfault_sources::dns::expect::Wanted;
 use netfault_sources::dns::resolver::Resolver;
+
+use super::ConfigArg;
 
 #[derive(Debug, Subcommand)]
 pub enum DnsCommand {
@@ -53,9 +55,19 @@ pub struct CheckArgs {
     /// Certificate authorities (PEM) that are believed besides the public ones, for tls:// and https://.
     #[arg(long, value_name = "FILE")]
     pub tls_ca: Option<PathBuf>,
-    /// Table dumps (MRT) to look up prefix and origin of every server in.
+    #[command(flatten)]
+    pub routes: RouteArgs,
+}
+
+/// Where prefix and origin AS of addresses are known from.
+#[derive(Debug, Args)]
+pub struct RouteArgs {
+    /// Table dumps (MRT) to look up prefix and origin in. Without any: the running store of the configuration, if there is one, which
+    /// knows the addresses that watched names depend on.
     #[arg(long, value_name = "PATH")]
     pub rib: Vec<String>,
+    #[command(flatten)]
+    pub config: ConfigArg,
 }
 
 /// What the name should answer. IPv4 addresses say nothing of AAAA, and IPv6 addresses nothing of A.
@@ -70,6 +82,9 @@ pub struct ExpectArgs {
     /// Every address is within one of these prefixes; may be given several times.
     #[arg(long = "expect-within", value_name = "PREFIX")]
     pub within: Vec<Prefix>,
+    /// Every address is originated by one of these ASes, as far as its route is known; may be given several times.
+    #[arg(long = "expect-origin", value_name = "AS")]
+    pub origins: Vec<Asn>,
     /// At least so many addresses, of A and of AAAA each.
     #[arg(long = "expect-count", value_name = "N")]
     pub min_count: Option<u32>,

@@ -1,5 +1,6 @@
 //! Whom names depend on, and which names depend on a prefix.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use netfault_model::{Address, Asn, Delegation, DelegationFinding, NameServer, Outcome, Prefix, Route, Time};
@@ -71,6 +72,34 @@ pub async fn delegations(client: &Client, filter: &DelegationFilter) -> Result<V
     }
     let rows: Vec<Row> = client.fetch(query).await?;
     rows.into_iter().map(Row::delegation).collect()
+}
+
+/// Prefix and origin of each of these addresses, as the newest walk of a watched name to it found them; those without a route are
+/// left out, and so are those that no name depends on.
+pub async fn routes_of(
+    client: &Client,
+    addrs: &BTreeSet<IpAddr>,
+) -> Result<BTreeMap<IpAddr, Route>, StoreError> {
+    #[derive(Deserialize)]
+    struct Row {
+        addr: IpAddr,
+        newest_prefix: String,
+        newest_origin: u32,
+    }
+    let texts: Vec<String> = addrs.iter().map(IpAddr::to_string).collect();
+    // An origin that is not known is NULL, which argMax would pass over.
+    let query = client
+        .query(
+            "SELECT addr, argMax(prefix, at) AS newest_prefix, argMax(ifNull(origin, 0), at) AS newest_origin \
+             FROM name_dependencies WHERE has({addrs:Array(String)}, addr) GROUP BY addr ORDER BY addr",
+        )
+        .param("addrs", &texts);
+    let rows: Vec<Row> = client.fetch(query).await?;
+    let routes = rows.into_iter().filter_map(|row| {
+        let route = route(&row.newest_prefix, row.newest_origin).transpose()?;
+        Some(route.map(|route| (row.addr, route)))
+    });
+    routes.collect()
 }
 
 #[derive(Deserialize)]

@@ -160,6 +160,20 @@ fn embedded_a_delegation_comes_back_and_is_found_by_the_prefixes_it_depends_on()
          facebook.com\tns\tb.ns.facebook.com\t2a03:2880:f0fd::35\t2a03:2880::/32\t\\N\t\n\
          facebook.com\taddress\t\t157.240.1.35\t\t\\N"
     );
+    let addrs = ["129.134.30.12", "2a03:2880:f0fd::35", "192.0.2.1", "192.0.2.2"];
+    let addrs = addrs.map(|text| text.parse().unwrap()).into();
+    let routes = block_on(query::routes_of(&client, &addrs)).unwrap();
+    let routes: Vec<String> = routes
+        .iter()
+        .map(|(addr, route)| format!("{addr} {} {:?}", route.prefix, route.origin.map(|asn| asn.0)))
+        .collect();
+    assert_eq!(
+        routes,
+        [
+            "129.134.30.12 129.134.30.0/23 Some(32934)",
+            "2a03:2880:f0fd::35 2a03:2880::/32 None"
+        ]
+    );
     assert_eq!(
         db.ask(
             "SELECT DISTINCT name FROM name_dependencies WHERE isIPAddressInRange(addr, '129.134.30.0/24')"

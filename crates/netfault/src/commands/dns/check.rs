@@ -1,18 +1,16 @@
 //! `netfault dns check`: every server of a name, once.
 
-use std::collections::BTreeSet;
 use std::io::Write;
-use std::net::IpAddr;
 use std::process::ExitCode;
 
 use netfault_model::{Finding, Prefix};
-use netfault_sources::dns::check::{CheckOptions, CheckProbe, CheckReport, check};
+use netfault_sources::dns::check::{CheckOptions, CheckProbe, CheckReport, ask_all};
 use serde::Serialize;
 
 use super::super::unwritable;
 use super::findings;
 use super::options::options;
-use super::routes::Routes;
+use super::routes::Known;
 use crate::cli::CheckArgs;
 use crate::exit::{Failure, Result, sentence};
 use crate::render::{Column, Format, RowWriter, Style, quiet_pipe};
@@ -22,29 +20,17 @@ pub async fn run(args: &CheckArgs, format: Format) -> Result<ExitCode> {
         as_application: true,
         ..options(args)?
     };
-    let mut report = report(&args.name, &options).await?;
-    add_routes(&mut report, &args.rib).await?;
+    let report = report(args, &options, &mut Known::new(&args.routes)?).await?;
     quiet_pipe(print(&report, format)).map_err(unwritable)?;
     Ok(ExitCode::from(report.verdict.exit_code()))
 }
 
-pub async fn report(name: &str, options: &CheckOptions) -> Result<CheckReport> {
-    let checked = check(name, options).await;
-    checked.map_err(|error| Failure::usage(sentence(&error)))
-}
-
-async fn add_routes(report: &mut CheckReport, ribs: &[String]) -> Result<()> {
-    let servers: BTreeSet<IpAddr> = report.probes.iter().map(|probe| probe.server.ip()).collect();
-    let ribs = ribs.to_vec();
-    // Files, and decompression: nothing for a thread that answers others.
-    let read = tokio::task::spawn_blocking(move || Routes::read(&ribs, &servers)).await;
-    let routes = read.map_err(|error| Failure::bug(format_args!("reading the table dump: {error}")))??;
-    for probe in &mut report.probes {
-        if let Some((prefix, origin)) = routes.of(probe.server.ip()) {
-            (probe.prefix, probe.origin) = (Some(prefix), origin);
-        }
-    }
-    Ok(())
+pub async fn report(args: &CheckArgs, options: &CheckOptions, known: &mut Known) -> Result<CheckReport> {
+    let checked = ask_all(&args.name, options).await;
+    let checked = checked.map_err(|error| Failure::usage(sentence(&error)))?;
+    known.look_up(checked.addrs()).await?;
+    let origins = args.expect.origins.iter().copied().collect();
+    Ok(checked.report(&origins, &|addr| known.of(addr)))
 }
 
 /// One row of the table: JSON has the whole report instead.

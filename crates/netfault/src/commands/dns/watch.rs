@@ -16,6 +16,7 @@ use super::super::unwritable;
 use super::changes::View;
 use super::check::report;
 use super::options::options;
+use super::routes::Known;
 use super::{coloured, words};
 use crate::cli::WatchArgs;
 use crate::exit::{Failure, Result};
@@ -23,11 +24,7 @@ use crate::render::{Format, Style, moment, quiet_pipe};
 
 pub async fn run(args: &WatchArgs, format: Format) -> Result<ExitCode> {
     let options = options(&args.check)?;
-    if !args.check.rib.is_empty() {
-        return Err(Failure::usage(
-            "--rib is for `dns check`: a watch shows no prefixes",
-        ));
-    }
+    let mut known = Known::new(&args.check.routes)?;
     let no_signals = |error| Failure::unavailable(format_args!("signals cannot be caught: {error}"));
     let mut interrupted = signal(SignalKind::interrupt()).map_err(no_signals)?;
     let mut terminated = signal(SignalKind::terminate()).map_err(no_signals)?;
@@ -38,7 +35,7 @@ pub async fn run(args: &WatchArgs, format: Format) -> Result<ExitCode> {
         let round = async {
             rounds.tick().await;
             let at = now();
-            report(&args.check.name, &options)
+            report(&args.check, &options, &mut known)
                 .await
                 .map(|report| (at, report))
         };

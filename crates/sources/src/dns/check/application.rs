@@ -18,6 +18,7 @@ use hickory_resolver::config::{
 use hickory_resolver::lookup::Lookup;
 use netfault_model::Outcome;
 
+use super::asked::milliseconds;
 use super::{CheckProbe, CheckRole};
 use crate::dns::outcome;
 use crate::dns::resolver::{Resolver, Via};
@@ -84,7 +85,7 @@ fn probe(
         via: (resolver.via != Via::Udp).then(|| resolver.clone()),
         outcome: Outcome::Ok,
         rcode: Some(rcode_name(0).into_owned()),
-        latency_ms: super::milliseconds(took),
+        latency_ms: milliseconds(took),
         ttl: None,
         ede: None,
         qname: plain_name(name),

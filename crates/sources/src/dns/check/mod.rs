@@ -5,28 +5,31 @@
 //! whether to validate, is the caller's wish; so is a look at the resolvers with the eyes of an [`application`].
 
 mod application;
+mod asked;
+mod origins;
 mod report;
 mod verdict;
 
 pub use report::{CheckProbe, CheckReport, CheckRole, ExtendedError, Verdict};
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use hickory_proto::rr::{Name, RecordType};
-use netfault_model::{Outcome, Role};
+use hickory_proto::rr::Name;
+use netfault_model::{Asn, Route};
 
 use super::expect::Expectation;
-use super::probe::{AUTHORITY_TIMEOUT, Question, RESOLVER_TIMEOUT, Reply, ask};
+use super::probe::{AUTHORITY_TIMEOUT, RESOLVER_TIMEOUT};
 use super::resolv_conf;
-use super::resolver::{Resolver, Via};
+use super::resolver::Resolver;
 use super::transport::tls::TlsRoots;
 use super::validate::Validation;
 use super::walk::{self, Hints, Limits, Walk};
-use super::wire::{BadName, parse_name, plain_name, rcode_name};
+use super::wire::{BadName, parse_name, plain_name};
+use asked::{Asked, Wishes, ask_authority, ask_resolver};
 
 /// Whom to ask.
 #[derive(Clone, Debug)]
@@ -70,8 +73,26 @@ impl Default for CheckOptions {
     }
 }
 
+/// The longest matching prefix of an address, where the caller knows one.
+pub type Routed<'a> = &'a dyn Fn(IpAddr) -> Option<Route>;
+
+/// What every server said, before it is judged.
+pub struct Checked {
+    name: Name,
+    zone: Option<Name>,
+    walk: Option<Walk>,
+    servers: Vec<Asked>,
+    as_application: Vec<CheckProbe>,
+}
+
 /// Asks every server of `name` and says how it is.
 pub async fn check(name: &str, options: &CheckOptions) -> Result<CheckReport, BadName> {
+    let checked = ask_all(name, options).await?;
+    Ok(checked.report(&BTreeSet::new(), &|_| None))
+}
+
+/// Asks every server of `name`.
+pub async fn ask_all(name: &str, options: &CheckOptions) -> Result<Checked, BadName> {
     let name = parse_name(name)?;
     let is_elsewhere = !options.authorities.is_empty() || options.hints.is_some();
     let resolvers = match &options.resolvers {
@@ -103,18 +124,55 @@ pub async fn check(name: &str, options: &CheckOptions) -> Result<CheckReport, Ba
     );
     let mut servers: Vec<Asked> = authorities.into_iter().chain(asked).collect();
     verdict::vouch(&mut servers);
-    let (verdict, finding) = verdict::judge(&servers, walk.as_ref());
-    let zone = zone.or_else(|| servers.iter().find_map(Asked::zone));
-    let judged = servers.into_iter().flat_map(Asked::into_probes);
-    Ok(CheckReport {
-        name: plain_name(&name),
-        verdict,
-        finding,
-        zone: zone.as_ref().map(plain_name),
-        walk: walk.as_ref().map(|walk| walk.end.clone()),
-        findings: walk.map(|walk| walk.findings).unwrap_or_default(),
-        probes: judged.chain(as_application).collect(),
+    Ok(Checked {
+        name,
+        zone,
+        walk,
+        servers,
+        as_application,
     })
+}
+
+impl Checked {
+    /// Of the servers, and of the name: those for which routes are of use.
+    pub fn addrs(&self) -> BTreeSet<IpAddr> {
+        let replies = self.servers.iter().flat_map(|server| &server.replies);
+        let mut addrs = BTreeSet::new();
+        for (question, reply) in replies {
+            addrs.insert(question.server.ip());
+            addrs.extend(
+                reply
+                    .details
+                    .answers
+                    .iter()
+                    .filter_map(|answer| answer.parse::<IpAddr>().ok()),
+            );
+        }
+        addrs
+    }
+
+    /// `origins`: the ASes that the addresses of the name are expected to be originated by; none: any.
+    pub fn report(mut self, origins: &BTreeSet<Asn>, routed: Routed) -> CheckReport {
+        origins::expect(&mut self.servers, origins, routed);
+        let (verdict, finding) = verdict::judge(&self.servers, self.walk.as_ref());
+        let zone = self.zone.or_else(|| self.servers.iter().find_map(Asked::zone));
+        let judged = self.servers.into_iter().flat_map(Asked::into_probes);
+        let mut probes: Vec<CheckProbe> = judged.chain(self.as_application).collect();
+        for probe in &mut probes {
+            let route = routed(probe.server.ip());
+            probe.prefix = route.map(|route| route.prefix);
+            probe.origin = route.and_then(|route| route.origin);
+        }
+        CheckReport {
+            name: plain_name(&self.name),
+            verdict,
+            finding,
+            zone: zone.as_ref().map(plain_name),
+            walk: self.walk.as_ref().map(|walk| walk.end.clone()),
+            findings: self.walk.map(|walk| walk.findings).unwrap_or_default(),
+            probes,
+        }
+    }
 }
 
 /// The zones on the way, and the servers of each that spoke for it.
@@ -127,39 +185,6 @@ fn zones_of(walk: &Walk) -> Vec<(Name, Vec<SocketAddr>)> {
     zones
         .filter_map(|zone| Some((parse_name(&zone.zone).ok()?, healthy(zone))))
         .collect()
-}
-
-/// What every question of a check carries along.
-struct Wishes<'a> {
-    options: &'a CheckOptions,
-    of_resolvers: Option<Arc<Validation>>,
-    of_authorities: Option<Arc<Validation>>,
-}
-
-impl<'a> Wishes<'a> {
-    fn new(options: &'a CheckOptions, chain: Vec<(Name, Vec<SocketAddr>)>) -> Self {
-        let validation = options.validate.as_ref();
-        Wishes {
-            options,
-            of_resolvers: validation.cloned().map(Arc::new),
-            of_authorities: validation.map(|validation| Arc::new(validation.along(chain))),
-        }
-    }
-
-    fn add_to(&self, question: Question) -> Question {
-        let (timeout, validate) = match question.role.is_authority() {
-            true => (self.options.authority_timeout, &self.of_authorities),
-            false => (self.options.resolver_timeout, &self.of_resolvers),
-        };
-        Question {
-            timeout,
-            private_ok: self.options.private_ok,
-            expect: self.options.expect.clone(),
-            validate: validate.clone(),
-            tls: self.options.tls.clone(),
-            ..question
-        }
-    }
 }
 
 /// Only if no authorities are given.
@@ -176,123 +201,6 @@ async fn walk_to(name: &Name, options: &CheckOptions) -> Option<Walk> {
         }
     };
     Some(walk::run(name, hints, &options.limits).await)
-}
-
-/// One server and all that it was asked.
-struct Asked {
-    role: Role,
-    replies: Vec<(Question, Reply)>,
-}
-
-impl Asked {
-    /// Asks A and AAAA, unless the server is not there at all.
-    async fn addresses(base: Question) -> Asked {
-        let mut replies = Vec::new();
-        for qtype in [RecordType::A, RecordType::AAAA] {
-            let question = Question {
-                qtype,
-                ..base.clone()
-            };
-            let reply = ask(&question).await;
-            let gone = is_gone(reply.outcome);
-            replies.push((question, reply));
-            if gone {
-                break;
-            }
-        }
-        Asked {
-            role: base.role,
-            replies,
-        }
-    }
-
-    fn is_gone(&self) -> bool {
-        self.replies.iter().any(|(_, reply)| is_gone(reply.outcome))
-    }
-
-    /// The zone that a negative answer named.
-    fn zone(&self) -> Option<Name> {
-        if self.role != Role::Authority {
-            return None;
-        }
-        self.replies.iter().find_map(|(question, reply)| {
-            let is_soa = question.qtype == RecordType::SOA && reply.outcome == Outcome::Ok;
-            if is_soa {
-                Some(question.name.clone())
-            } else {
-                reply.details.zone.clone()
-            }
-        })
-    }
-
-    fn into_probes(self) -> impl Iterator<Item = CheckProbe> {
-        self.replies.into_iter().map(|(question, reply)| CheckProbe {
-            role: question.role.into(),
-            server: question.server,
-            via: (question.via != Via::Udp).then(|| Resolver {
-                addr: question.server,
-                via: question.via.clone(),
-            }),
-            outcome: reply.outcome,
-            rcode: reply.details.rcode.map(|rcode| rcode_name(rcode).into_owned()),
-            latency_ms: milliseconds(reply.latency),
-            ttl: reply.details.ttl,
-            ede: reply.details.ede.map(|(code, text)| ExtendedError { code, text }),
-            qname: plain_name(&question.name),
-            qtype: question.qtype.to_string(),
-            authoritative: reply.details.authoritative,
-            nsid: reply.details.nsid,
-            answers: reply.details.answers,
-            transport: reply.transport,
-            packets_sent: reply.packets_sent,
-            detail: reply.details.detail,
-            dnssec: reply.validated.map(|validated| validated.security),
-            prefix: None,
-            origin: None,
-        })
-    }
-}
-
-/// Exact to a microsecond.
-fn milliseconds(latency: Duration) -> f64 {
-    (latency.as_secs_f64() * 1e6).round() / 1e3
-}
-
-fn is_gone(outcome: Outcome) -> bool {
-    matches!(
-        outcome,
-        Outcome::Timeout | Outcome::NetUnreachable | Outcome::ConnRefused | Outcome::Void
-    )
-}
-
-async fn ask_authority(server: SocketAddr, name: &Name, zone: Option<Name>, wishes: &Wishes<'_>) -> Asked {
-    let base = wishes.add_to(Question::to_authority(server, name.clone(), RecordType::A));
-    let mut asked = Asked::addresses(base.clone()).await;
-    if asked.is_gone() {
-        return asked;
-    }
-    let apex = zone.or_else(|| asked.zone()).unwrap_or_else(|| name.clone());
-    // What is expected of the name are addresses, and they are validated already.
-    let mut question = Question {
-        name: apex,
-        qtype: RecordType::SOA,
-        expect: None,
-        validate: None,
-        ..base
-    };
-    let mut reply = ask(&question).await;
-    // Without an apex the name itself was asked; where that is not the apex, the denial names it.
-    if let (Outcome::Nodata, Some(apex)) = (reply.outcome, reply.details.zone.clone()) {
-        question.name = apex;
-        reply = ask(&question).await;
-    }
-    asked.replies.push((question, reply));
-    asked
-}
-
-async fn ask_resolver(resolver: &Resolver, name: &Name, wishes: &Wishes<'_>) -> Asked {
-    let question = Question::to_resolver(resolver.clone(), name.clone(), RecordType::A);
-    Asked::addresses(wishes.add_to(question)).await
 }
 
 async fn as_application(resolvers: &[Resolver], name: &Name, options: &CheckOptions) -> Vec<CheckProbe> {

@@ -22,8 +22,10 @@ use std::net::IpAddr;
 use hickory_proto::rr::RecordType;
 use netfault_model::{Finding, Outcome, Role};
 
-use super::{Asked, Verdict};
+use super::Verdict;
+use super::asked::Asked;
 use crate::dns::bogon::is_bogon;
+use crate::dns::probe::Reply;
 use crate::dns::walk::{End, Walk};
 
 /// What one server said, over all its questions.
@@ -109,7 +111,7 @@ fn with_walk(
 fn voice(server: &Asked) -> Voice {
     let outcomes = || server.replies.iter().map(|(_, reply)| reply.outcome);
     let any = |wanted: Outcome| outcomes().any(|outcome| outcome == wanted);
-    let speaks = |(_, reply): &(_, super::Reply)| match reply.outcome {
+    let speaks = |(_, reply): &(_, Reply)| match reply.outcome {
         Outcome::Ok => true,
         Outcome::Nodata | Outcome::Nxdomain => server.role == Role::Authority && reply.details.authoritative,
         _ => false,
