@@ -141,7 +141,7 @@ impl Daemon {
         } else {
             [0u16; 8].into()
         };
-        let socket = net.socket(self.plan.side, any);
+        let socket = net.socket(self.plan.side, any, 0);
         let start = Instant::now();
         loop {
             if exchange(&socket, addr, query).is_some_and(|answer| wanted(&answer)) {

@@ -148,9 +148,9 @@ impl Net {
         command
     }
 
-    /// A socket of there, on any port. It stays there whoever uses it.
-    pub fn socket(&self, side: Side, addr: IpAddr) -> UdpSocket {
-        self.inside(side, move || UdpSocket::bind((addr, 0)))
+    /// A socket of there; port 0: any port. It stays there whoever uses it.
+    pub fn socket(&self, side: Side, addr: IpAddr, port: u16) -> UdpSocket {
+        self.inside(side, move || UdpSocket::bind((addr, port)))
             .expect("a socket")
     }
 

@@ -25,6 +25,10 @@ pub enum Access {
     Nobody,
 }
 
+/// What makes BIND as old as some firewalls: it gives this RCODE to whoever speaks EDNS (RFC 6891 §7).
+pub const EDNS_FORMERR: &[&str] = &["-g", "-n", "1", "-T", "ednsformerr"];
+pub const EDNS_NOTIMP: &[&str] = &["-g", "-n", "1", "-T", "ednsnotimp"];
+
 pub fn authority(product: Product, name: &str, addrs: &[IpAddr], zones: &[Serves], access: Access) -> Plan {
     let (program, args, config): (_, &[&str], _) = match product {
         Product::Knot => ("knotd", &[], knot(name, addrs, zones)),
@@ -141,13 +145,14 @@ pub fn unbound(name: &str, side: Side, addr: IpAddr, hints: &Path, anchor: &str,
 }
 
 /// The same from BIND. `anchor` is a DS record in a line.
-pub fn bind_resolver(name: &str, addr: IpAddr, hints: &Path, anchor: &str) -> Plan {
+pub fn bind_resolver(name: &str, addr: IpAddr, hints: &Path, anchor: &str, validates: bool) -> Plan {
+    let validation = if validates { "yes" } else { "no" };
     let words: Vec<&str> = anchor.split_whitespace().collect();
     let [.., tag, algorithm, digest_type, digest] = words[..] else {
         panic!("no DS record: {anchor}");
     };
     let config = format!(
-        "{} recursion yes;\n allow-query {{ any; }};\n allow-recursion {{ any; }};\n dnssec-validation yes;\n empty-zones-enable no;\n}};\n\
+        "{} recursion yes;\n allow-query {{ any; }};\n allow-recursion {{ any; }};\n dnssec-validation {validation};\n empty-zones-enable no;\n}};\n\
          trust-anchors {{ \".\" static-ds {tag} {algorithm} {digest_type} \"{digest}\"; }};\n\
          zone \".\" {{ type hint; file \"{}\"; }};\n",
         named_options(&[addr]),

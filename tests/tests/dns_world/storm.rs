@@ -23,7 +23,7 @@ pub struct Storm {
 
 impl Storm {
     pub fn begin(world: &World, servers: &[u8]) -> Storm {
-        let socket = world.net.socket(Side::Net, IpAddr::from([0, 0, 0, 0]));
+        let socket = world.net.socket(Side::Net, IpAddr::from([0, 0, 0, 0]), 0);
         socket.set_nonblocking(true).expect("a socket that does not wait");
         let parse = |n: &u8| SocketAddr::new(server_v4(*n).parse().expect("an address"), 53);
         let servers: Vec<SocketAddr> = servers.iter().map(parse).collect();

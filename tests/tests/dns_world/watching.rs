@@ -28,6 +28,8 @@ pub struct Setup {
     pub resolvers: usize,
     /// Authorities are given; else they are found by a walk, again and again.
     pub given: bool,
+    /// What resolvers say of the watched name is validated by netfault itself.
+    pub validate: bool,
     /// Two control names at each resolver, and control authorities in both families.
     pub controls: bool,
 }
@@ -41,6 +43,7 @@ impl Default for Setup {
             detect: "{ok_hold_s: 1, round_grace_s: 2, forget_s: 12, stale_s: 18}".to_owned(),
             resolvers: 3,
             given: true,
+            validate: false,
             controls: true,
         }
     }
@@ -63,12 +66,20 @@ impl Setup {
             }
             false => "{enabled: false}",
         };
+        let (dnssec, anchors) = match self.validate {
+            true => {
+                let file = world.zones.anchor_file();
+                let anchors = format!("  trust_anchors: {}\n", file.display());
+                ("\n      dnssec: validate", anchors)
+            }
+            false => ("", String::new()),
+        };
         let steady = ["198.18.0.4", "fd00:18::4"].map(|addr| addr.parse().expect("an address"));
         format!(
-            "data_dir: data\nwatch:\n  names:\n    - name: {NAME}{}\n    - name: {STEADY}{}\n\
+            "data_dir: data\nwatch:\n  names:\n    - name: {NAME}{}{dnssec}\n    - name: {STEADY}{}\n\
              sources:\n  ris_live: {{enabled: false}}\n\
              dns:\n  resolvers: {}\n  interval: {}\n  authority_timeout: {}\n  resolver_timeout: {}\n  vantage: here\n  detect: {}\n  \
-             controls: {controls}\n  root_hints: {}\n  refresh: 1m\n  authority_per_second: 5\n\
+             controls: {controls}\n  root_hints: {}\n  refresh: 1m\n  authority_per_second: 5\n{anchors}\
              alerts:\n  receivers:\n    - name: console\n      stdout: {{}}\n    - {{name: ourselves, command: {{run: [/bin/sh, -c, \"cat >> ourselves\"]}}}}\n  \
              routes:\n    - {{name: names, match: {{about: target}}, receivers: [console]}}\n    \
              - {{name: ourselves, match: {{about: self}}, receivers: [ourselves]}}\n",

@@ -5,6 +5,7 @@ pub const SOA: u16 = 6;
 pub const TXT: u16 = 16;
 
 pub const SERVFAIL: u8 = 2;
+pub const NXDOMAIN: u8 = 3;
 
 /// A query, with RD for those who recurse.
 pub fn query(name: &str, qtype: u16, recurse: bool) -> Vec<u8> {

@@ -35,6 +35,8 @@ pub struct Layout {
     pub parent: Parent,
     /// Further lines for Unbound, the first resolver.
     pub unbound: String,
+    /// Resolvers validate nothing, and hand on signatures as they are.
+    pub trusting: bool,
     /// The first resolver stands beside netfault, behind the same uplink, and not out in the network.
     pub beside: bool,
     /// How many servers the shop has running; 6 with those of the other operator.
@@ -54,6 +56,8 @@ pub enum Fault {
     Unreachable(Vec<u8>),
     /// Server 3 (BIND) lets nobody in.
     Refusing,
+    /// Server 3 (BIND) is started with these arguments.
+    Started(&'static [&'static str]),
     /// They serve the zone above instead.
     Lame(Vec<u8>),
     /// Nobody out there answers over this family, on addresses of the shop.
@@ -199,10 +203,17 @@ impl World {
         let (hints, anchor) = (self.hints(), self.zones.anchor());
         let [first, second, third] = self.resolver_addrs();
         let side = if self.layout.beside { Side::Here } else { Side::Net };
+        let trusting = self.layout.trusting;
+        let unvalidated = if trusting {
+            " module-config: \"iterator\""
+        } else {
+            ""
+        };
+        let more = format!("{unvalidated}\n{}", self.layout.unbound);
         vec![
-            servers::unbound("r1", side, first, &hints, &anchor, &self.layout.unbound),
-            servers::bind_resolver("r2", second, &hints, &anchor),
-            servers::unbound("r3", Side::Net, third, &hints, &anchor, ""),
+            servers::unbound("r1", side, first, &hints, &anchor, &more),
+            servers::bind_resolver("r2", second, &hints, &anchor, !trusting),
+            servers::unbound("r3", Side::Net, third, &hints, &anchor, unvalidated),
         ]
     }
 
@@ -236,6 +247,10 @@ impl World {
             Fault::Refusing => {
                 self.replace(3, self.shop_plan(3, Access::Nobody));
             }
+            Fault::Started(args) => {
+                let usual = self.shop_plan(3, Access::Everybody);
+                self.replace(3, Plan { args, ..usual });
+            }
             Fault::Lame(servers) => servers.iter().for_each(|n| self.make_lame(*n)),
             Fault::FamilyDead { v6 } => {
                 let rule = if *v6 {
@@ -267,7 +282,7 @@ impl World {
                         .iter()
                         .for_each(|n| self.replace(*n, self.shop_plan(*n, Access::Everybody)));
                 }
-                Fault::Refusing => self.replace(3, self.shop_plan(3, Access::Everybody)),
+                Fault::Refusing | Fault::Started(_) => self.replace(3, self.shop_plan(3, Access::Everybody)),
                 Fault::Firewalled(_)
                 | Fault::Unreachable(_)
                 | Fault::FamilyDead { .. }
@@ -331,6 +346,14 @@ impl World {
         let daemon = &mut self.others[1];
         daemon.reload();
         daemon.until(&self.net, &query, |answer| wire::contains(answer, &version));
+    }
+
+    /// Resolver `n` (from 1) begins anew, and knows nothing of how it was.
+    pub fn forget(&mut self, n: usize) {
+        self.resolvers[n - 1].stop();
+        self.resolvers[n - 1].start_again(&self.net);
+        let steady = wire::query("www.steady.test", wire::A, true);
+        self.resolvers[n - 1].until(&self.net, &steady, wire::has_answer);
     }
 
     /// Waits until resolver `n` (from 1) says of the watched name what is wanted.

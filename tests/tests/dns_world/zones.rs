@@ -126,6 +126,11 @@ impl Zones {
         self.ds("root").trim().to_owned()
     }
 
+    /// The same for `netfault`: the key of the root.
+    pub fn anchor_file(&self) -> PathBuf {
+        key_file(&self.path("root")).into()
+    }
+
     /// Writes a zone, to be signed or served as it is.
     fn write(&mut self, file: &str, origin: &str, ttl: u32, records: &str) -> PathBuf {
         self.serial += 1;

@@ -1,9 +1,11 @@
 //! What `netfault run` says of a name that is broken: states, findings, one alert, and its end when it is mended.
 //!
-//! * [`servers`] its servers fail; [`records`] what they say of it is wrong, or of its signatures
+//! * [`servers`] its servers fail; [`records`] what they say of it is wrong, or of its signatures; [`validation`] the same where
+//!   no resolver validates
 
 mod records;
 mod servers;
+mod validation;
 
 use netfault_model::State;
 use serde_json::Value;

@@ -1,9 +1,10 @@
 //! One question and its outcome, by `netfault dns check`.
 //!
-//! * [`servers`] what authorities do; [`resolvers`] what resolvers make of it
+//! * [`servers`] what authorities do; [`resolvers`] what resolvers make of it; [`validation`] what we make of signatures
 
 mod resolvers;
 mod servers;
+mod validation;
 
 use std::collections::BTreeSet;
 

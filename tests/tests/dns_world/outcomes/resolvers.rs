@@ -201,6 +201,33 @@ fn a_stale_answer_is_seen_by_its_ede() {
     );
 }
 
+/// 19 is the EDE for it; Unbound calls every stale answer 3, and BIND keeps no denial that has expired.
+#[test]
+fn a_stale_denial_is_seen_by_its_ede() {
+    let shop = Shop {
+        www: String::new(),
+        ..Shop::default()
+    };
+    let layout = Layout {
+        unbound: STALE.to_owned(),
+        shop,
+        ..Layout::default()
+    };
+    let Some(mut world) = World::new("a_stale_denial_is_seen_by_its_ede", layout) else {
+        return;
+    };
+    world.until_resolver(1, |answer| wire::rcode(answer) == wire::NXDOMAIN);
+    world.break_(Fault::Frozen(ALL.to_vec()));
+    crate::daemon::pause(std::time::Duration::from_millis(2100)); // as above
+    let check = check(&world);
+    let stale = check.of("198.18.2.1");
+    assert_eq!(stale["outcome"], "nxdomain", "{stale}");
+    assert!(
+        [3, 19].map(Value::from).contains(&stale["ede"]["code"]),
+        "{stale}"
+    );
+}
+
 #[test]
 fn a_ttl_of_nothing_is_an_answer_like_any_other() {
     let shop = Shop {

@@ -1,13 +1,16 @@
 //! Authorities that fail, each in its way.
 
 use std::collections::BTreeSet;
+use std::net::UdpSocket;
 
 use serde_json::Value;
 
 use super::{ALL, only, world};
+use crate::net::Side;
 use crate::program::{Check, check, check_name};
+use crate::servers::{EDNS_FORMERR, EDNS_NOTIMP};
 use crate::world::{Fault, Layout, World};
-use crate::zones::Parent;
+use crate::zones::{Parent, server_v4, server_v6};
 
 /// One server of four has this fault and its two addresses this outcome; the name is degraded, the others are fine.
 #[track_caller]
@@ -105,6 +108,51 @@ fn a_router_that_knows_no_way_is_net_unreachable() {
 #[test]
 fn an_access_list_is_refused() {
     one_server("an_access_list_is_refused", Fault::Refusing, 3, "refused");
+}
+
+#[test]
+fn a_server_that_dislikes_edns_is_formerr_or_notimp() {
+    for (args, outcome) in [(EDNS_FORMERR, "formerr"), (EDNS_NOTIMP, "notimp")] {
+        let test = "a_server_that_dislikes_edns_is_formerr_or_notimp";
+        one_server(test, Fault::Started(args), 3, outcome);
+    }
+}
+
+/// No server of the world can be made to do this, so a few lines of our own do: the question comes back, with half a record.
+#[test]
+fn an_answer_that_breaks_off_is_malformed() {
+    let Some(mut world) = world("an_answer_that_breaks_off_is_malformed") else {
+        return;
+    };
+    world.break_(Fault::Stopped(vec![1]));
+    for addr in [server_v4(1), server_v6(1)] {
+        let socket = world.net.socket(Side::Net, addr.parse().expect("an address"), 53);
+        std::thread::spawn(move || break_off(&socket)); // until this process ends
+    }
+    let check = check(&world);
+    check.is("degraded", "authority_partial");
+    for addr in ["198.18.1.1:", "[fd00:18:1::1]"] {
+        assert_eq!(
+            check.of(addr)["outcome"],
+            "malformed",
+            "{addr}: {}",
+            check.table()
+        );
+    }
+}
+
+fn break_off(socket: &UdpSocket) {
+    let mut buffer = [0; 1500];
+    while let Ok((len, client)) = socket.recv_from(&mut buffer) {
+        let message = &mut buffer[..len];
+        message[2] |= 0x84; // QR, AA
+        message[7] = 1; // one answer
+        message[10..12].fill(0); // EDNS ends what is left of it
+        let name = message[12..].iter().position(|byte| *byte == 0);
+        let question = 12 + name.expect("a name") + 5;
+        message[question..].fill(0xff);
+        let _ = socket.send_to(&buffer[..question + 4], client);
+    }
 }
 
 #[test]
