@@ -1,9 +1,9 @@
 //! What the engine says → what people are told, and what our own health follows from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use netfault_alerts::{Health, Notice, Open, Policy};
+use netfault_alerts::{Health, Notice, NoticeState, Open, Policy};
 use netfault_model::{Finding, Incident, IncidentState, Output, State, Subject, Time};
 use netfault_sources::ris_live::system_clock;
 
@@ -98,7 +98,9 @@ impl Notifier {
         findings
     }
 
-    pub fn send(&mut self, notices: Vec<Notice>) {
+    /// What was decided together.
+    pub fn send(&mut self, mut notices: Vec<Notice>) {
+        leave_out_what_joined(&mut notices);
         if !notices.is_empty() {
             (self.send)(notices);
         }
@@ -152,6 +154,88 @@ impl Notifier {
     }
 }
 
+/// An incident that became part of another one before anybody had heard of it would be two messages about nothing: that it
+/// began, and that it goes on elsewhere.
+fn leave_out_what_joined(notices: &mut Vec<Notice>) {
+    let is_merged = |notice: &Notice| {
+        let incident = notice.incident.as_deref();
+        incident.is_some_and(|incident| incident.state == IncidentState::Merged)
+    };
+    let of = |is_meant: &dyn Fn(&Notice) -> bool| -> BTreeSet<String> {
+        let meant = notices.iter().filter(|notice| is_meant(notice));
+        meant.map(|notice| notice.id.clone()).collect()
+    };
+    let untold = &of(&|notice| notice.state == NoticeState::Open) & &of(&is_merged);
+    notices.retain(|notice| !untold.contains(&notice.id));
+}
+
 pub fn now() -> Time {
     system_clock()()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use netfault_model::{Id, Prefix};
+
+    use super::*;
+
+    fn incident(prefix: &str, state: IncidentState, version: u32, into: Option<Id>) -> Output {
+        let prefix: Prefix = prefix.parse().unwrap();
+        let at = Time::from_secs(1_000 + i64::from(version));
+        let json = serde_json::json!({
+            "id": id(&prefix.to_string()), "version": version, "state": state,
+            "subject": Subject::Prefix { prefix, origin: None }, "cause": "prefix_withdrawn",
+            "at": at, "first_evidence_at": at, "raised_at": at, "cleared_at": null, "confidence": 0.9,
+            "baseline": "held", "children": [], "severity": 2, "level": State::Out, "prefixes_down": 1, "prefixes": 1,
+            "watched": true, "shown": true, "beacon": false, "flapping": false, "reopened": 0, "merged_into": into,
+            "summary": format!("{prefix} is out"),
+        });
+        Output::Incident(serde_json::from_value(json).unwrap())
+    }
+
+    fn id(prefix: &str) -> Id {
+        Id::of(&[prefix])
+    }
+
+    /// What is sent of batches of outputs: state and subject, batch by batch.
+    fn sent(batches: &[&[Output]]) -> Vec<Vec<String>> {
+        let sent = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&sent);
+        let send = move |notices: Vec<Notice>| {
+            let told = notices
+                .iter()
+                .map(|it| format!("{} {}", it.state.name(), it.title));
+            kept.lock().unwrap().push(told.collect());
+        };
+        let health = Arc::new(Health::new(Time::from_secs(0)));
+        let mut notifier = Notifier::new(Policy::default(), Open::default(), health, send);
+        for batch in batches {
+            let notices = batch.iter().filter_map(|output| notifier.hear(output)).collect();
+            notifier.send(notices);
+        }
+        std::mem::take(&mut *sent.lock().unwrap())
+    }
+
+    #[test]
+    fn what_joins_another_incident_before_it_was_told_is_never_told() {
+        use IncidentState::{Merged, Open, Update};
+        let (a, b) = ("192.0.2.0/24", "198.51.100.0/24");
+        let opened = incident(a, Open, 1, None);
+        let joined = incident(a, Merged, 3, Some(id(b)));
+        let other = incident(b, Open, 1, None);
+        let between = incident(a, Update, 2, None);
+        let at_once = [opened.clone(), between, other.clone(), joined.clone()];
+        assert_eq!(sent(&[&at_once]), [["open 198.51.100.0/24 is out."]]);
+        assert_eq!(
+            sent(&[&[opened.clone()], &[other, joined.clone()]]),
+            [
+                vec!["open 192.0.2.0/24 is out."],
+                vec!["open 198.51.100.0/24 is out.", "resolved 192.0.2.0/24 is out."]
+            ],
+            "who was told of it is told where it goes on"
+        );
+        assert_eq!(sent(&[&[opened, joined]]), Vec::<Vec<String>>::new());
+    }
 }

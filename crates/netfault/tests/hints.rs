@@ -145,6 +145,70 @@ fn what_the_web_says_and_others_report_is_in_the_journal() {
     assert!(sources.contains(&"helpdesk") && sources.contains(&format!("http://{shop}/").as_str()));
 }
 
+/// Another netfault is the web server: its door has a certificate of a private authority.
+#[test]
+fn a_web_server_of_a_private_authority_is_believed_where_its_file_is_given() {
+    let dir = tempfile::tempdir().unwrap();
+    authority(dir.path());
+    let door = dir.path().join("door.yaml");
+    let text = format!(
+        "data_dir: door\nsources: {{ris_live: {{enabled: false}}}}\n\
+         listen: {{address: '127.0.0.1:0', tls: {{cert: cert.pem, key: key.pem}}, clients: [{{name: helpdesk, token: {TOKEN}}}]}}\n"
+    );
+    std::fs::write(&door, text).unwrap();
+    let mut command = netfault(dir.path());
+    command.args(["run", "-c", &door.display().to_string()]);
+    let mut web = Running::start(command, dir.path(), "door");
+    web.says("listening on https://");
+    let said = web.err();
+    let (_, addr) = said.split_once("listening on https://").unwrap();
+    let addr = addr.split_whitespace().next().unwrap();
+
+    let asked = |more: &str| {
+        let client = tempfile::tempdir().unwrap();
+        let ca = dir.path().join("ca.pem").display().to_string();
+        let more = format!(
+            "services: {{Shop: {{prefixes: [192.0.2.0/24], urls: ['https://{addr}/']}}}}\n\
+             hints: {{interval: 1s{}}}",
+            more.replace("CA", &ca)
+        );
+        let config = configured(client.path(), &more);
+        let (running, _) = started(client.path(), &config);
+        let hint = wait_for("a hint", || journalled(client.path()).pop());
+        running.stop().0.ok();
+        hint.what
+    };
+    let HintKind::Http { reached, status, .. } = asked(", ca_file: 'CA'") else {
+        panic!("no probe");
+    };
+    assert_eq!((reached, status), (HttpPhase::Done, Some(404)));
+    let HintKind::Http { reached, error, .. } = asked("") else {
+        panic!("no probe");
+    };
+    assert_eq!(reached, HttpPhase::Connected);
+    assert!(error.is_some_and(|error| error.contains("TLS handshake")));
+}
+
+/// The only thing that is asked says nothing that anybody understands.
+#[test]
+fn that_no_hints_come_any_more_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let page = web_server("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n");
+    let hook = Hook::start();
+    let more = format!(
+        "services: {{Shop: {{prefixes: [192.0.2.0/24], status_page: 'http://{page}'}}}}\n\
+         hints: {{interval: 1s}}\n\
+         alerts: {{receivers: [{{name: hook, webhook: {{url: '{}'}}}}]}}",
+        hook.url
+    );
+    let config = configured(dir.path(), &more);
+    let (_running, _) = started(dir.path(), &config);
+    let told = wait_for("an alert about ourselves", || hook.bodies().pop());
+    assert_eq!(told["data"]["about"], "self");
+    let title = told["data"]["title"].as_str().unwrap();
+    assert!(title.starts_with("Nothing has come from hints for "), "{title}");
+}
+
 /// Eight days, every quarter of an hour, 20 reports each.
 fn history() -> String {
     let now = std::time::SystemTime::now()

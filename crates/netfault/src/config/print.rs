@@ -56,7 +56,7 @@ fn some(value: String) -> Option<Text> {
     Some(text(value))
 }
 
-fn path(path: &Path) -> String {
+pub(super) fn path(path: &Path) -> String {
     escape(&path.display().to_string())
 }
 

@@ -86,6 +86,22 @@ impl Context<'_> {
         })
     }
 
+    /// A file that must be good when the service starts.
+    pub(super) fn file<T, E: std::fmt::Display>(
+        &self,
+        typed: Option<&Text>,
+        read: impl Fn(&Path) -> std::result::Result<T, E>,
+    ) -> Result<Option<PathBuf>> {
+        let Some(text) = typed else {
+            return Ok(None);
+        };
+        let path = self.folder(text)?;
+        match read(&path) {
+            Ok(_) => Ok(Some(path)),
+            Err(error) => self.wrong(text.referenced, error.to_string()),
+        }
+    }
+
     pub(super) fn folder_or(&self, text: Option<&Text>, default: PathBuf) -> Result<PathBuf> {
         text.map_or(Ok(default), |text| self.folder(text))
     }

@@ -5,15 +5,18 @@
 //! options stand in one place.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use netfault_model::net::{BadAsn, BadPrefix};
 use netfault_model::{Service, Watch};
 use netfault_sources::dns::resolver::Resolver;
+use netfault_sources::dns::transport::tls::TlsRoots;
 use netfault_sources::hints::{Target, summary_url};
 use serde::{Deserialize, Serialize};
 use serde_saphyr::{Location, Spanned};
 
+use super::print::path;
 use super::raw::{RawName, Text, text};
 use super::resolve::{Context, Result, name};
 use super::secrets::escape;
@@ -49,6 +52,8 @@ pub(super) struct RawHints {
     pub interval: Option<Text>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<Text>,
 }
 
 pub(super) type RawServices = BTreeMap<String, Spanned<RawService>>;
@@ -60,6 +65,8 @@ pub struct Hints {
     pub interval: Duration,
     /// For an answer.
     pub timeout: Duration,
+    /// Certificates that web servers may have besides those of public authorities.
+    pub ca_file: Option<PathBuf>,
     /// By service; each of the configuration is here.
     pub services: BTreeMap<String, Web>,
 }
@@ -87,7 +94,9 @@ pub(super) fn resolve(
     watch: &mut Watch,
     names: &mut Vec<(Location, Name)>,
 ) -> Result<Hints> {
-    let (interval, timeout) = pace(context, hints.unwrap_or_default())?;
+    let hints = hints.unwrap_or_default();
+    let ca_file = context.file(hints.ca_file.as_ref(), TlsRoots::with_file)?;
+    let (interval, timeout) = pace(context, hints)?;
     let (mut web, mut members) = (BTreeMap::new(), Vec::new());
     for (
         service,
@@ -132,6 +141,7 @@ pub(super) fn resolve(
     Ok(Hints {
         interval,
         timeout,
+        ca_file,
         services: web,
     })
 }
@@ -270,6 +280,7 @@ pub(super) fn to_raw(watch: &Watch, hints: &Hints) -> (RawServices, RawHints) {
     let raw = RawHints {
         interval: Some(text(values::show_duration(hints.interval))),
         timeout: Some(text(values::show_duration(hints.timeout))),
+        ca_file: hints.ca_file.as_deref().map(|file| text(path(file))),
     };
     (services.collect(), raw)
 }

@@ -22,8 +22,8 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{self, ClientConfig};
 
 use super::target::Target;
 
@@ -81,12 +81,17 @@ pub(super) struct Exchange {
 }
 
 impl Asker {
+    /// `tls`: whom web servers are believed to be by.
     pub fn new(tls: Arc<ClientConfig>, limits: Limits) -> Self {
         Asker {
             limits,
             tls,
             lookups: Arc::new(Semaphore::new(MAX_LOOKUPS)),
         }
+    }
+
+    pub fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// GETs `target` and reads at most `most` bytes of the body.
@@ -226,22 +231,6 @@ impl Exchange {
         self.reached = HttpPhase::Done;
         Ok(())
     }
-}
-
-/// Mozilla's authorities; `ring` is said, because with two providers in one program rustls takes none by itself.
-///
-/// # Errors
-/// If ring does not support the protocol versions of rustls.
-pub fn public_tls() -> Result<Arc<ClientConfig>, rustls::Error> {
-    let roots = rustls::RootCertStore {
-        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-    };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
 }
 
 fn request(

@@ -30,7 +30,7 @@ use netfault_model::{Arrival, Hint, HintKind, Input, Time};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-pub use exchange::{Asker, Limits, public_tls};
+pub use exchange::{Asker, Limits};
 pub use target::{BadTarget, Target, summary_url};
 
 use crate::dns::schedule::phase;

@@ -9,7 +9,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use netfault_model::{Hint, HintKind, HttpPhase, Input, Time};
-use netfault_sources::hints::{Asker, Counters, Job, Kind, Limits, Plan, Target, public_tls, run};
+use netfault_sources::dns::transport::tls::TlsRoots;
+use netfault_sources::hints::{Asker, Counters, Job, Kind, Limits, Plan, Target, run};
 use servers::{Does, Server, own_authority, says};
 use tokio::sync::{mpsc, watch};
 use tokio_rustls::rustls::ClientConfig;
@@ -102,7 +103,7 @@ async fn probed(url: &str, tls: &Arc<ClientConfig>) -> (HttpPhase, Option<u16>, 
 
 async fn plain(does: Does) -> (HttpPhase, Option<u16>, String) {
     let server = Server::plain(does).await;
-    probed(&format!("http://{}/", server.addr), &public_tls().unwrap()).await
+    probed(&format!("http://{}/", server.addr), &TlsRoots::public().plain()).await
 }
 
 #[tokio::test]
@@ -175,7 +176,7 @@ async fn what_never_ends_is_read_no_further_than_it_need_be() {
 
 #[tokio::test]
 async fn nobody_is_there() {
-    let tls = public_tls().unwrap();
+    let tls = TlsRoots::public().plain();
     let free = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -209,7 +210,7 @@ async fn the_systems_resolver_is_asked_for_names() {
     })
     .await;
     let url = format!("http://localhost:{}/", server.addr.port());
-    let answer = probed(&url, &public_tls().unwrap()).await;
+    let answer = probed(&url, &TlsRoots::public().plain()).await;
     assert_eq!(answer, (HttpPhase::Done, Some(200), String::new()));
 }
 
@@ -224,7 +225,7 @@ async fn tls_is_a_phase_of_its_own() {
         (HttpPhase::Done, Some(200), String::new())
     );
 
-    let (reached, status, error) = probed(&url, &public_tls().unwrap()).await;
+    let (reached, status, error) = probed(&url, &TlsRoots::public().plain()).await;
     assert_eq!((reached, status), (HttpPhase::Connected, None));
     assert_eq!(
         error,
@@ -247,7 +248,11 @@ async fn tls_is_a_phase_of_its_own() {
 async fn no_more_is_in_flight_than_may_be_and_a_job_is_asked_once_at_a_time() {
     let server = Server::plain(Does::Hangs).await;
     let jobs = (0..8).map(|n| (Kind::Probe, format!("http://{}/{n}", server.addr)));
-    let mut plan = plan(jobs.collect(), public_tls().unwrap(), Duration::from_millis(80));
+    let mut plan = plan(
+        jobs.collect(),
+        TlsRoots::public().plain(),
+        Duration::from_millis(80),
+    );
     plan.max_in_flight = 3;
     let mut running = Running::start(plan);
     for _ in 0..6 {
@@ -271,7 +276,7 @@ async fn jobs_come_round_again() {
         (Kind::Probe, format!("http://{}/a", server.addr)),
         (Kind::Probe, format!("http://{}/b", server.addr)),
     ];
-    let mut running = Running::start(plan(jobs, public_tls().unwrap(), Duration::from_millis(50)));
+    let mut running = Running::start(plan(jobs, TlsRoots::public().plain(), Duration::from_millis(50)));
     let mut asked = std::collections::BTreeMap::new();
     while asked.len() < 2 || asked.values().any(|times| *times < 3) {
         *asked.entry(running.next().await.source).or_insert(0) += 1;

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use netfault_model::HintKind;
-use netfault_sources::hints::{Kind, public_tls, summary_url};
+use netfault_sources::dns::transport::tls::TlsRoots;
+use netfault_sources::hints::{Kind, summary_url};
 
 use crate::servers::{Server, says};
 use crate::{Running, plan};
@@ -38,7 +39,7 @@ async fn heard(answers: Vec<String>, hints: usize) -> (Vec<(String, String)>, u6
     let url = summary_url(&format!("http://{}", server.addr));
     let mut running = Running::start(plan(
         vec![(Kind::StatusPage, url.clone())],
-        public_tls().unwrap(),
+        TlsRoots::public().plain(),
         Duration::from_millis(40),
     ));
     let mut said = Vec::new();
@@ -111,7 +112,7 @@ async fn an_unchanged_page_is_not_sent_again_and_still_heard() {
     let url = format!("http://{}/api/v2/summary.json", server.addr);
     let mut running = Running::start(plan(
         vec![(Kind::StatusPage, url)],
-        public_tls().unwrap(),
+        TlsRoots::public().plain(),
         Duration::from_millis(40),
     ));
     for _ in 0..3 {

@@ -24,6 +24,7 @@ use crate::notifier;
 /// The sources by name, as [`Health`] knows them.
 pub const RIS_LIVE: &str = "ris_live";
 pub const DNS: &str = "dns";
+pub const HINTS: &str = "hints";
 /// The full feed is never silent for half a minute (FIELD-FACTS); a reconnect with its pauses takes longer.
 const FULL_FEED: Duration = Duration::from_secs(120);
 /// Without a connection for so long, outages are missed.
@@ -72,6 +73,7 @@ pub fn start(
         });
     }
     if let Some(plan) = super::web::plan(config)?.filter(|_| live) {
+        health.expect(HINTS, super::web::patience(&plan), None, notifier::now());
         let out = lag::behind(lag, out.clone(), stop.clone(), &mut sources);
         let stop = stop.clone();
         sources.spawn(async move {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use netfault_sources::hints::{Asker, Job, Kind, Limits, Plan, public_tls};
+use netfault_sources::dns::transport::tls::TlsRoots;
+use netfault_sources::hints::{Asker, Job, Kind, Limits, Plan};
 
 use crate::config::Config;
 use crate::exit::{Failure, Result};
@@ -11,6 +12,13 @@ use crate::exit::{Failure, Result};
 const IN_FLIGHT: usize = 64;
 /// A resolver's patience in DESIGN section 6; a connection and a handshake have the same.
 const PHASE: Duration = Duration::from_secs(5);
+
+/// No hint for so long is a fault of ours, or of all that is asked: three rounds with everything that may go wrong in them.
+pub fn patience(plan: &Plan) -> Duration {
+    const START: Duration = Duration::from_secs(10);
+    let limits = plan.asker.limits();
+    (plan.interval + limits.resolve + limits.connect + limits.tls + limits.answer) * 3 + START
+}
 
 /// `None`: there is nothing to ask.
 pub fn plan(config: &Config) -> Result<Option<Plan>> {
@@ -32,7 +40,12 @@ pub fn plan(config: &Config) -> Result<Option<Plan>> {
     if jobs.is_empty() {
         return Ok(None);
     }
-    let tls = public_tls().map_err(|error| Failure::bug(format_args!("TLS cannot be set up: {error}")))?;
+    let tls = match &section.ca_file {
+        Some(file) => TlsRoots::with_file(file)
+            .map_err(|error| Failure::config(error.to_string()))?
+            .plain(),
+        None => TlsRoots::public().plain(),
+    };
     let phase = PHASE.min(section.timeout);
     let limits = Limits {
         resolve: phase,

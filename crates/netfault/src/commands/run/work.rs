@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use netfault_alerts::Health;
 use netfault_api::Delivery;
-use netfault_model::{Input, Output, Time};
+use netfault_model::{HintKind, Input, Output, Time};
 use netfault_sources::archive::Archive;
 use netfault_sources::{journal, mrt};
 use netfault_store::Writer;
@@ -261,7 +261,11 @@ fn heard_from(first: &Input) -> Option<&'static str> {
             Some(super::sources::RIS_LIVE)
         }
         Input::Probe(_) => Some(super::sources::DNS),
-        Input::Delegation(_) | Input::Hint(_) | Input::Gap(_) | Input::Tick(_) => None,
+        Input::Hint(hint) => match hint.what {
+            HintKind::Http { .. } | HintKind::Status { .. } => Some(super::sources::HINTS),
+            HintKind::Reports { .. } | HintKind::Traffic { .. } => None, // others push them, or not
+        },
+        Input::Delegation(_) | Input::Gap(_) | Input::Tick(_) => None,
     }
 }
 

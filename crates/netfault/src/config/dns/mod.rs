@@ -11,7 +11,6 @@ mod plan;
 mod tests;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use netfault_engine::dns::DnsSettings;
@@ -84,8 +83,8 @@ pub(super) fn resolve(
         })?,
         controls: controls::resolve(context, raw.controls.unwrap_or_default(), watched, hints)?,
         root_hints,
-        trust_anchors: file(context, raw.trust_anchors.as_ref(), Validation::from_file)?,
-        ca_file: file(context, raw.ca_file.as_ref(), TlsRoots::with_file)?,
+        trust_anchors: context.file(raw.trust_anchors.as_ref(), Validation::from_file)?,
+        ca_file: context.file(raw.ca_file.as_ref(), TlsRoots::with_file)?,
         interval,
         authority_timeout: context.read_or(
             raw.authority_timeout.as_ref(),
@@ -114,22 +113,6 @@ fn limit(context: &Context, typed: Option<Spanned<f64>>, default: f64) -> Result
     }
     let message = format!("questions a second: more than 0, and at most {MAX_PER_SECOND}");
     context.wrong(typed.referenced, message)
-}
-
-/// A file that must be good when the service starts.
-fn file<T, E: std::fmt::Display>(
-    context: &Context,
-    typed: Option<&Text>,
-    read: impl Fn(&Path) -> std::result::Result<T, E>,
-) -> Result<Option<PathBuf>> {
-    let Some(text) = typed else {
-        return Ok(None);
-    };
-    let path = context.folder(text)?;
-    match read(&path) {
-        Ok(_) => Ok(Some(path)),
-        Err(error) => context.wrong(text.referenced, error.to_string()),
-    }
 }
 
 fn root_hints(context: &Context, text: &Text) -> Result<RootHints> {

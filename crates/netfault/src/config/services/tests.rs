@@ -141,10 +141,23 @@ fn the_table_of_mistakes() {
             "'10s' is longer than hints.interval (5s)",
         ),
         ("hints: {timeout: 0s}", "a timeout of nothing"),
+        ("hints: {ca_file: /nowhere.pem}", "/nowhere.pem: "),
     ] {
         let said = refused(yaml);
         assert!(said.contains(sentence), "{yaml}: {said}");
     }
+}
+
+#[test]
+fn certificates_of_web_servers_are_a_file_that_reads_back_equal() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ca.pem");
+    let own = rcgen::generate_simple_self_signed(vec!["shop.example".to_owned()]).unwrap();
+    std::fs::write(&path, own.cert.pem()).unwrap();
+    let config = read(&format!("hints: {{ca_file: '{}'}}", path.display())).unwrap();
+    assert_eq!(config.hints.ca_file, Some(path));
+    let printed = config.to_yaml().unwrap();
+    assert_eq!(read(&printed).unwrap(), config, "{printed}");
 }
 
 /// The interval alone makes sense.

@@ -1,4 +1,4 @@
-//! Whom TLS believes: Mozilla's roots, and those of a file.
+//! Whom TLS believes: Mozilla's roots, and those of a file. Of resolvers, and of the web servers of [`crate::hints`].
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -65,6 +65,11 @@ impl TlsRoots {
             0 => Err(bad("there is no certificate in it (PEM)".to_owned())),
             _ => Ok(TlsRoots::of(roots)),
         }
+    }
+
+    /// For protocols that need no ALPN: DNS over TLS, and HTTP/1.1.
+    pub fn plain(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.tls)
     }
 
     fn of(roots: RootCertStore) -> TlsRoots {
