@@ -60,7 +60,8 @@ impl Check {
     }
 
     pub fn probes(&self) -> impl Iterator<Item = &Value> {
-        self.report["probes"].as_array().expect("probes").iter()
+        let all = ["probes", "application"].map(|list| self.report[list].as_array().expect("a list"));
+        all.into_iter().flatten()
     }
 
     /// The first probe of one server.

@@ -101,7 +101,7 @@ fn row(probe: &CheckProbe) -> Row<'_> {
 }
 
 fn columns(report: &CheckReport, format: Format) -> Vec<Column> {
-    let any = |has: &dyn Fn(&CheckProbe) -> bool| report.probes.iter().any(has);
+    let any = |has: &dyn Fn(&CheckProbe) -> bool| report.all_probes().any(has);
     let is_filled = |key: &str| match key {
         "ede" => any(&|probe| probe.ede.is_some()),
         "dnssec" => any(&|probe| probe.dnssec.is_some()),
@@ -126,7 +126,7 @@ fn print(report: &CheckReport, format: Format) -> std::io::Result<()> {
         return writeln!(out, "{}", serde_json::to_string(report)?);
     }
     let mut writer = RowWriter::new(&mut out, format, columns(report, format));
-    for probe in &report.probes {
+    for probe in report.all_probes() {
         writer.row(&row(probe))?;
     }
     writer.finish()?;

@@ -156,9 +156,9 @@ impl Checked {
         origins::expect(&mut self.servers, origins, routed);
         let (verdict, finding) = verdict::judge(&self.servers, self.walk.as_ref());
         let zone = self.zone.or_else(|| self.servers.iter().find_map(Asked::zone));
-        let judged = self.servers.into_iter().flat_map(Asked::into_probes);
-        let mut probes: Vec<CheckProbe> = judged.chain(self.as_application).collect();
-        for probe in &mut probes {
+        let mut probes: Vec<CheckProbe> = self.servers.into_iter().flat_map(Asked::into_probes).collect();
+        let mut application = self.as_application;
+        for probe in probes.iter_mut().chain(&mut application) {
             let route = routed(probe.server.ip());
             probe.prefix = route.map(|route| route.prefix);
             probe.origin = route.and_then(|route| route.origin);
@@ -171,6 +171,7 @@ impl Checked {
             walk: self.walk.as_ref().map(|walk| walk.end.clone()),
             findings: self.walk.map(|walk| walk.findings).unwrap_or_default(),
             probes,
+            application,
         }
     }
 }

@@ -53,8 +53,17 @@ pub struct CheckReport {
     pub walk: Option<End>,
     /// What is wrong with the delegation, as far as the walk saw it.
     pub findings: Vec<WalkFinding>,
-    /// Authorities first, then resolvers, each in the order asked; then resolvers as an application sees them.
+    /// Authorities first, then resolvers, each in the order asked.
     pub probes: Vec<CheckProbe>,
+    /// The resolvers again, as an application sees them.
+    pub application: Vec<CheckProbe>,
+}
+
+impl CheckReport {
+    /// Those that were judged, then those that are shown beside them.
+    pub fn all_probes(&self) -> impl Iterator<Item = &CheckProbe> {
+        self.probes.iter().chain(&self.application)
+    }
 }
 
 /// Who answered, or to whom.
