@@ -229,7 +229,7 @@ mod tests {
         let at_once = [opened.clone(), between, other.clone(), joined.clone()];
         assert_eq!(sent(&[&at_once]), [["open 198.51.100.0/24 is out."]]);
         assert_eq!(
-            sent(&[&[opened.clone()], &[other, joined.clone()]]),
+            sent(&[std::slice::from_ref(&opened), &[other, joined.clone()]]),
             [
                 vec!["open 192.0.2.0/24 is out."],
                 vec!["open 198.51.100.0/24 is out.", "resolved 192.0.2.0/24 is out."]

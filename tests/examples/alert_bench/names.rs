@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::feed::{self, Feed};
 use crate::receiver::{Fate, Receiver, Taken};
-use crate::service::{Service, figures, millis, wait_for};
+use crate::service::{Service, figures, millis, pause, wait_for};
 
 const NAMES: u8 = 40;
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -76,7 +76,7 @@ pub fn beside_a_feed(program: &Path) -> Value {
         let prefix = "10.0.0.0/24".parse().expect("a prefix");
         loop {
             feed.send((1..=12).map(|peer| feed::announce(peer, &[60_000], &[prefix])));
-            std::thread::sleep(Duration::from_millis(20));
+            pause(Duration::from_millis(20));
         }
     });
     measure(program, &source, NAMES + 1)
@@ -114,7 +114,7 @@ fn measure(program: &Path, feed: &str, first: u8) -> Value {
     );
     let folder = tempfile::tempdir().expect("a folder");
     let _service = Service::start(program, folder.path(), &config);
-    std::thread::sleep(INTERVAL * 4); // every name is well by then
+    pause(INTERVAL * 4); // every name is well by then
     let mut all = json!({});
     for (word, what) in [("refused", REFUSE), ("silent", SILENT)] {
         let before = receiver.len();

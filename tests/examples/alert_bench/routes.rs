@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::feed::{self, Feed};
 use crate::receiver::{Fate, Receiver, Taken};
-use crate::service::{Service, figures, millis, wait_for};
+use crate::service::{Service, figures, millis, pause, wait_for};
 
 const PEERS: u8 = 12;
 /// Until all peers are in the baselines (`held_for_s: 3`).
@@ -66,7 +66,7 @@ fn wait(feed: &Feed, time: Duration, chatter: Option<Duration>) {
     let begun = Instant::now();
     while begun.elapsed() < time {
         let left = time.saturating_sub(begun.elapsed());
-        std::thread::sleep(chatter.map_or(left, |every| every.min(left)));
+        pause(chatter.map_or(left, |every| every.min(left)));
         if chatter.is_some() {
             say(feed, route(0));
         }
@@ -79,11 +79,11 @@ fn listened_to(feed: &Feed, routes: usize) {
     wait(feed, LEARNING, Some(CHATTER));
 }
 
-/// `losses` prefixes go, one after the other, with pauses of up to twice `pause`.
-fn lose(feed: &Feed, losses: usize, pause: Duration, chatter: Option<Duration>) -> Vec<Time> {
+/// `losses` prefixes go, one after the other, at most twice `apart` from each other.
+fn lose(feed: &Feed, losses: usize, apart: Duration, chatter: Option<Duration>) -> Vec<Time> {
     let mut random = fastrand::Rng::with_seed(7);
     let lost = |n| {
-        wait(feed, pause.mul_f64(2.0 * random.f64()), chatter);
+        wait(feed, apart.mul_f64(2.0 * random.f64()), chatter);
         say(feed, (1..=PEERS).map(|peer| feed::withdraw(peer, &[prefix(n)])))
     };
     (1..=losses).map(lost).collect()
@@ -107,7 +107,7 @@ fn latencies(opened: &[Taken], lost: &[Time], hold: u64) -> Vec<f64> {
     lost.iter().enumerate().map(of).collect()
 }
 
-fn measure(program: &Path, losses: usize, hold: u64, pause: Duration, chatter: Option<Duration>) -> Value {
+fn measure(program: &Path, losses: usize, hold: u64, apart: Duration, chatter: Option<Duration>) -> Value {
     let folder = tempfile::tempdir().expect("a folder");
     let (feed, receiver) = (Feed::start(), Receiver::start(|_| Fate::Answered));
     let config = config(
@@ -118,7 +118,7 @@ fn measure(program: &Path, losses: usize, hold: u64, pause: Duration, chatter: O
     );
     let _service = Service::start(program, folder.path(), &config);
     listened_to(&feed, losses);
-    let lost = lose(&feed, losses, pause, chatter);
+    let lost = lose(&feed, losses, apart, chatter);
     figures(latencies(
         &all_opened(&feed, &receiver, losses, chatter),
         &lost,
