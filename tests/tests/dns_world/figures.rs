@@ -4,10 +4,12 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use netfault_model::{Outcome, Time};
+use serde_json::Value;
 
+use crate::program::netfault;
 use crate::watching::{Setup, time, watch_until_ok};
 use crate::world::{Fault, Layout, World};
-use crate::zones::NAME;
+use crate::zones::{NAME, SHOP};
 
 fn now() -> Time {
     let since = SystemTime::now()
@@ -40,6 +42,32 @@ fn dead_authorities_are_found_within_70_seconds() {
     println!("all authorities dead: decided after {decided:.1?}, told after {told:.1?}");
     assert!(decided <= Duration::from_secs(70), "{decided:?}");
     watching.stop().leaves_the_other_alone();
+}
+
+/// Ten thousand names below one top-level domain share the limits of its servers: what each walk asks them decides how long a
+/// refresh of all takes. One question is for the keys of the domain itself, once for all walks of a schedule.
+#[test]
+fn a_walk_asks_the_servers_above_the_zone_one_question() {
+    let test = "a_walk_asks_the_servers_above_the_zone_one_question";
+    let Some(world) = World::new(test, Layout::default()) else {
+        return;
+    };
+    world.net.count("v4", "ip daddr 198.18.0.2 udp dport 53");
+    world.net.count("v6", "ip6 daddr fd00:18::2 udp dport 53");
+    let walked = netfault(&world)
+        .args(["-q", "--format", "json", "dns", "walk", NAME, "--root-hints"])
+        .arg(world.hints())
+        .output()
+        .expect("the program starts");
+    let walk: Value = serde_json::from_slice(&walked.stdout).expect("a walk");
+    let zones = walk["zones"].as_array().expect("zones");
+    let shop = zones.iter().find(|zone| zone["zone"] == SHOP).expect("the zone");
+    assert_eq!(
+        shop["ds"].as_array().map(Vec::len),
+        Some(1),
+        "it came with the referral"
+    );
+    assert_eq!(world.net.counted("v4") + world.net.counted("v6"), 2);
 }
 
 /// By the kernel's own count of what left the vantage.

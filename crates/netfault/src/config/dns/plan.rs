@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use netfault_sources::dns::resolver::Resolver;
 use serde_saphyr::Location;
@@ -15,16 +16,17 @@ const RESOLVER_QUESTIONS: f64 = 2.0;
 const RESOLVER_PACKETS: f64 = 4.0;
 
 /// Packets that a server may be asked for in one interval, and by how many names.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Asked {
     packets: f64,
     names: u32,
 }
 
 /// Refuses a plan that asks a server for more than its limit allows: rounds would be skipped all the time, or as soon as
-/// something fails.
+/// something fails. Said at the first name that is too many, with an interval in which all of them fit.
 pub(in crate::config) fn check(context: &Context, names: &[(Location, Name)], dns: &Dns) -> Result<()> {
     let mut asked: BTreeMap<(bool, SocketAddr), Asked> = BTreeMap::new();
+    let mut first = None;
     for server in dns.controls.authorities.values().flatten() {
         asked.entry((true, *server)).or_default().packets += 1.0;
     }
@@ -38,12 +40,31 @@ pub(in crate::config) fn check(context: &Context, names: &[(Location, Name)], dn
                 (false, _) => RESOLVER_PACKETS,
             };
             sum.names += 1;
-            if let Some(message) = too_much(is_authority, server, sum, dns) {
-                return context.wrong(*place, message);
+            if first.is_none() && seconds_for(is_authority, sum, dns) > dns.interval.as_secs_f64() {
+                first = Some((*place, is_authority, server, *sum));
             }
         }
     }
-    Ok(())
+    let Some((place, is_authority, server, sum)) = first else {
+        return Ok(());
+    };
+    let needed = asked
+        .iter()
+        .map(|((is_authority, _), sum)| seconds_for(*is_authority, sum, dns));
+    let needed = Duration::from_secs(needed.fold(0.0, f64::max).ceil() as u64);
+    context.wrong(place, too_much(is_authority, server, &sum, dns, needed))
+}
+
+/// How long a server takes for what it is asked in one interval, at its limit.
+fn seconds_for(is_authority: bool, asked: &Asked, dns: &Dns) -> f64 {
+    asked.packets / limit(is_authority, dns).1
+}
+
+fn limit(is_authority: bool, dns: &Dns) -> (&'static str, f64) {
+    match is_authority {
+        true => ("authority_per_second", dns.authority_per_second),
+        false => ("resolver_per_second", dns.resolver_per_second),
+    }
 }
 
 fn servers<'a>(name: &'a Name, dns: &'a Dns) -> impl Iterator<Item = (bool, SocketAddr)> + 'a {
@@ -60,30 +81,22 @@ fn resolvers<'a>(name: &'a Name, dns: &'a Dns) -> &'a [Resolver] {
     }
 }
 
-fn too_much(is_authority: bool, server: SocketAddr, asked: &Asked, dns: &Dns) -> Option<String> {
-    let (key, limit) = match is_authority {
-        true => ("authority_per_second", dns.authority_per_second),
-        false => ("resolver_per_second", dns.resolver_per_second),
-    };
-    let seconds = dns.interval.as_secs_f64();
-    if asked.packets <= limit * seconds {
-        return None;
-    }
-    let needed = std::time::Duration::from_secs((asked.packets / limit).ceil() as u64);
+fn too_much(is_authority: bool, server: SocketAddr, asked: &Asked, dns: &Dns, needed: Duration) -> String {
+    let (key, limit) = limit(is_authority, dns);
     let why = match is_authority {
-        true => String::new(),
-        false => " (A and AAAA, each again with CD=1 where it fails)".to_owned(),
+        true => "",
+        false => " (A and AAAA, each again with CD=1 where it fails)",
     };
-    Some(format!(
+    format!(
         "with this name the server {server} would be asked up to {:.0} questions every {}{why}, and dns.{key}: {limit} \
-         allows {:.0}: {} names fit; or give a dns.interval of {} from here on, a higher limit, or spread the names over more \
-         servers",
+         allows {:.0}: {} names fit; or give a dns.interval of {}, in which all names fit, a higher limit, or spread the names \
+         over more servers",
         asked.packets,
         show_duration(dns.interval),
-        limit * seconds,
+        limit * dns.interval.as_secs_f64(),
         asked.names - 1,
         show_duration(needed),
-    ))
+    )
 }
 
 /// For `config check`.

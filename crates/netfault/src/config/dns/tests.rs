@@ -134,6 +134,16 @@ fn a_plan_that_cannot_fit_names_the_server_and_what_would_fit() {
         assert!(sentence.contains(part), "{part} is not in: {sentence}");
     }
     assert!(read(&names(31, at, "interval: 31s")).is_ok());
+    // Named is the first that is too many; the interval is for all of them.
+    let sentence = refused(&names(100, at, ""));
+    for part in [
+        "netfault.yaml:33:",
+        "30 names fit",
+        "a dns.interval of 100s, in which all names fit",
+    ] {
+        assert!(sentence.contains(part), "{part} is not in: {sentence}");
+    }
+    assert!(read(&names(100, at, "interval: 100s")).is_ok());
     assert!(read(&names(31, at, "authority_per_second: 2")).is_ok());
     // Four packets a name, and the canaries: 50 a second are 1,500 in 30 s.
     let at = "resolvers: [192.0.2.1]";

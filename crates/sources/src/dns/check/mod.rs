@@ -3,6 +3,9 @@
 //! Every server is asked what users ask (A, AAAA); an authority also for the SOA of its zone. A server that
 //! is silent or refuses the connection is not asked twice. All servers are asked at the same time. What the name should answer, and
 //! whether to validate, is the caller's wish; so is a look at the resolvers with the eyes of an [`application`].
+//!
+//! * [`asked`] one server and all its questions; [`verdict`] from what all said to one word; [`origins`] where answers are routed to
+//! * [`report`] the shape of it in JSON
 
 mod application;
 mod asked;

@@ -7,7 +7,7 @@ use hickory_proto::rr::{Name, RecordType};
 
 use super::hints::Hints;
 use super::keys;
-use super::record::{Host, NamedBy, Server, Unresolvable, Unresolved, Zone};
+use super::record::{Ds, Host, NamedBy, Server, Unresolvable, Unresolved, Zone};
 use super::resolve::worse;
 use super::said::{Referral, Said, ns_names};
 use super::walker::{Stuck, Walker};
@@ -56,6 +56,7 @@ impl Walker<'_> {
         zone.parent_ns = Some(names(&referral.ns));
         zone.left_out = referral.left_out;
         zone.glue = hosts(&referral.glue);
+        let ds = referral.ds.as_deref().map(keys::ds);
         let thorough = apex.num_labels() > 1 || self.limits.everywhere;
         let mut around = Around::new(&apex, &referral);
         let entered = if thorough {
@@ -65,7 +66,7 @@ impl Walker<'_> {
         };
         around.write(self, &mut zone);
         if entered.is_ok() {
-            self.signed(parent, &apex, &mut zone).await;
+            self.signed(parent, &apex, &mut zone, ds).await;
         }
         self.zones.push(zone);
         entered
@@ -83,6 +84,7 @@ impl Walker<'_> {
             ns: BTreeSet::new(),
             left_out: 0,
             glue: BTreeMap::new(),
+            ds: None,
         };
         let mut zone = Zone::new(apex, Some(parent));
         let mut around = Around::new(apex, &referral);
@@ -96,7 +98,7 @@ impl Walker<'_> {
         };
         around.write(self, &mut zone);
         if entered.is_ok() {
-            self.signed(parent, apex, &mut zone).await;
+            self.signed(parent, apex, &mut zone, None).await;
         }
         self.zones.push(zone);
         entered
@@ -194,12 +196,24 @@ impl Walker<'_> {
         self.known.insert(around.apex.clone(), servers);
     }
 
-    /// DS at the parent; if there is one, DNSKEY at the zone. What cannot be asked stays unknown.
-    async fn signed(&mut self, parent: &Name, apex: &Name, zone: &mut Zone) {
-        zone.ds = match self.ask_zone(parent, apex, RecordType::DS).await {
-            Ok((_, Said::Found { records })) => Some(keys::ds(&records)),
-            Ok((_, Said::Nodata { .. })) => Some(Vec::new()),
-            _ => None,
+    /// Its servers send the DS of a zone below along with the referral, or the proof that there is none (RFC 4035 §3.1.4): one
+    /// question less to the servers that all walks need.
+    pub fn is_signed(&self, zone: &Name) -> bool {
+        let shown = plain_name(zone);
+        let entry = self.zones.iter().find(|entry| entry.zone == shown);
+        entry.is_some_and(|entry| entry.ds.as_ref().is_some_and(|ds| !ds.is_empty()))
+    }
+
+    /// DS at the parent, if they did not come with the referral; if there is one, DNSKEY at the zone. What cannot be asked stays
+    /// unknown.
+    async fn signed(&mut self, parent: &Name, apex: &Name, zone: &mut Zone, known: Option<Vec<Ds>>) {
+        zone.ds = match known {
+            Some(ds) => Some(ds),
+            None => match self.ask_zone(parent, apex, RecordType::DS).await {
+                Ok((_, Said::Found { records })) => Some(keys::ds(&records)),
+                Ok((_, Said::Nodata { .. })) => Some(Vec::new()),
+                _ => None,
+            },
         };
         if zone.ds.as_ref().is_some_and(|ds| !ds.is_empty()) {
             zone.dnskey = match self.ask_zone(apex, apex, RecordType::DNSKEY).await {

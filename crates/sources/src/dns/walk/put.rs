@@ -31,6 +31,8 @@ pub(super) struct Packet {
     pub name: Name,
     pub qtype: RecordType,
     pub random_case: bool,
+    /// A referral is to say whether there is a DS.
+    pub dnssec_ok: bool,
     /// After silence.
     pub retries: u8,
     pub wait: Duration,
@@ -45,6 +47,7 @@ pub(super) async fn put(packet: Packet, shared: Option<&Shared>) -> Heard {
         name,
         qtype,
         mut random_case,
+        dnssec_ok,
         mut retries,
         wait,
         deadline,
@@ -71,6 +74,7 @@ pub(super) async fn put(packet: Packet, shared: Option<&Shared>) -> Heard {
         let left = deadline.saturating_duration_since(Instant::now()).min(wait);
         let flags = Flags {
             random_case,
+            dnssec_ok,
             ..Flags::default()
         };
         let Ok(query) = wire::query(&asked.name, qtype, flags) else {

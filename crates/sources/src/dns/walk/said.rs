@@ -47,6 +47,8 @@ pub(super) struct Referral {
     pub left_out: u32,
     /// Of name servers that are in the zone of the server that says so; of others it knows nothing.
     pub glue: BTreeMap<Name, BTreeSet<IpAddr>>,
+    /// The DS that came with it; none, if their absence was proven; `None`: nothing was said of them (RFC 4035 §3.1.4).
+    pub ds: Option<Vec<Record>>,
 }
 
 /// What a server of `zone` said when it was asked for `name` and `qtype`.
@@ -136,11 +138,23 @@ fn referral(zone: &Name, name: &Name, answer: &Answer) -> Option<Said> {
         }
     }
     Some(Said::Referral(Referral {
+        ds: ds(&owner, &answer.authorities),
         zone: owner,
         ns,
         left_out,
         glue,
     }))
+}
+
+/// Signatures are not looked at here: [`super::findings`] compares key tags, and validation is another matter.
+fn ds(owner: &Name, authorities: &[Record]) -> Option<Vec<Record>> {
+    let ds = of(authorities, owner, RecordType::DS);
+    let denies = |record: &Record| match record.record_type() {
+        RecordType::NSEC => record.name == *owner,
+        RecordType::NSEC3 => true,
+        _ => false,
+    };
+    (!ds.is_empty() || authorities.iter().any(denies)).then_some(ds)
 }
 
 fn target(record: &Record) -> Option<Name> {
@@ -227,4 +241,35 @@ pub(super) fn shown(records: &[Record], qtype: RecordType) -> (Vec<String>, Opti
     texts.sort();
     texts.dedup();
     (texts, records.iter().map(|record| record.ttl).min())
+}
+
+#[cfg(test)]
+mod tests {
+    use hickory_proto::dnssec::rdata::{DNSSECRData, DS, NSEC};
+    use hickory_proto::dnssec::{Algorithm, DigestType};
+
+    use super::*;
+
+    #[test]
+    fn a_referral_tells_of_the_ds_or_that_there_is_none_or_nothing() {
+        let name = |text: &str| Name::from_ascii(text).expect("a name");
+        let record = |owner: &str, data| Record::from_rdata(name(owner), 60, RData::DNSSEC(data));
+        let ds = |owner: &str| {
+            let data = DS::new(1, Algorithm::ECDSAP256SHA256, DigestType::SHA256, vec![0; 32]);
+            record(owner, DNSSECRData::DS(data))
+        };
+        let nsec = |owner: &str| {
+            let data = NSEC::new(name("z.example."), [RecordType::NS]);
+            record(owner, DNSSECRData::NSEC(data))
+        };
+        let said = |records: &[Record]| super::ds(&name("shop.example."), records).map(|ds| ds.len());
+        assert_eq!(said(&[ds("Shop.example."), ds("shop.example.")]), Some(2));
+        assert_eq!(said(&[nsec("shop.example.")]), Some(0));
+        assert_eq!(
+            said(&[]),
+            None,
+            "a parent that is not signed, or a server that knows no DNSSEC"
+        );
+        assert_eq!(said(&[ds("other.example."), nsec("other.example.")]), None);
+    }
 }

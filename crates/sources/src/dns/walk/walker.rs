@@ -375,6 +375,7 @@ impl Walker<'_> {
         if left == 0 && !servers.is_empty() {
             return Err(Stuck::Limit("questions".to_owned()));
         }
+        let dnssec_ok = self.is_signed(zone);
         // A question may take up to three more packets: what is over the limit by that is counted all the same.
         let asked = servers.iter().take(left).map(|server| {
             let (server, name) = (*server, name.clone());
@@ -385,6 +386,7 @@ impl Walker<'_> {
                 name,
                 qtype,
                 random_case,
+                dnssec_ok,
                 retries,
                 wait,
                 deadline,
