@@ -18,6 +18,7 @@ mod correlate;
 mod deadlines;
 pub mod dns;
 mod feed;
+mod flapping;
 pub mod graph;
 pub mod incidents;
 mod look;

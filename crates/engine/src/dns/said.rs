@@ -1,6 +1,7 @@
 //! Statements that are no state of a name: about a vantage, about one resolver, about a name that flaps.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use netfault_model::{Id, Notable, NotableKind, State, Subject, Time, Transition};
@@ -8,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::settings::DnsSettings;
 use super::vantage::Change;
+use crate::flapping::Entries;
+use crate::settings::secs;
 
 fn blank(what: NotableKind, at: Time, since: Time, key: &[&str], summary: String) -> Notable {
     let since = since.min(at);
@@ -25,7 +28,7 @@ fn blank(what: NotableKind, at: Time, since: Time, key: &[&str], summary: String
 
 /// What has happened to a vantage, or to one resolver as it sees it.
 pub(super) fn about(vantage: &str, at: Time, change: &Change) -> Notable {
-    let offline = |since, over, text: &str| Notable {
+    let of_vantage = |since, over, text: &str| Notable {
         over,
         watched: true,
         ..blank(
@@ -36,54 +39,45 @@ pub(super) fn about(vantage: &str, at: Time, change: &Change) -> Notable {
             format!("Vantage {vantage} {text}"),
         )
     };
-    let resolver = |resolver: &std::net::SocketAddr, since, over, text: String| Notable {
-        over,
-        ..blank(
-            NotableKind::ResolverFault,
-            at,
-            since,
-            &[vantage, &resolver.to_string()],
-            format!("Resolver {resolver}, asked from vantage {vantage}, {text}"),
-        )
-    };
     match change {
-        Change::Offline { since } => offline(
+        Change::Offline { since } => of_vantage(
             *since,
             false,
             "hears nobody: what it does not see says nothing about names",
         ),
         Change::Silent { since } => {
-            let text = format!(
-                "has not reported in time for {}: names are judged without it",
-                lasted(*since, at)
-            );
-            offline(*since, false, &text)
+            let lasted = lasted(*since, at);
+            let text = format!("has not reported in time for {lasted}: names are judged without it");
+            of_vantage(*since, false, &text)
         }
+        Change::Online { since } => of_vantage(*since, true, "sees the network again"),
         Change::Forgotten { since, asked } => {
-            let text = format!(
-                "has not reported for {}: it is not counted any more",
-                lasted(*asked, at)
-            );
-            offline(*since, true, &text)
+            let lasted = lasted(*asked, at);
+            let text = format!("has not reported for {lasted}: it is not counted any more");
+            of_vantage(*since, true, &text)
         }
-        Change::Online { since } => offline(*since, true, "sees the network again"),
-        Change::Faulty {
-            resolver: addr,
-            since,
-            of,
-        } => {
-            let text = if of.is_empty() {
-                "fails for the control names of others too: its votes are void".to_owned()
-            } else {
-                format!("fails for {of}, while the name's servers and other resolvers answer")
+        Change::Faulty { resolver, since, of } => {
+            let text = match of.is_empty() {
+                true => "fails for the control names of others too: its votes are void".to_owned(),
+                false => format!("fails for {of}, while the name's servers and other resolvers answer"),
             };
-            resolver(addr, *since, false, text)
+            of_resolver((vantage, resolver), at, *since, &text)
         }
-        Change::Mended {
-            resolver: addr,
-            since,
-        } => resolver(addr, *since, true, "fails no more".to_owned()),
+        Change::Mended { resolver, since } => Notable {
+            over: true,
+            ..of_resolver((vantage, resolver), at, *since, "fails no more")
+        },
     }
+}
+
+fn of_resolver((vantage, resolver): (&str, &SocketAddr), at: Time, since: Time, text: &str) -> Notable {
+    blank(
+        NotableKind::ResolverFault,
+        at,
+        since,
+        &[vantage, &resolver.to_string()],
+        format!("Resolver {resolver}, asked from vantage {vantage}, {text}"),
+    )
 }
 
 fn lasted(from: Time, to: Time) -> String {
@@ -92,13 +86,6 @@ fn lasted(from: Time, to: Time) -> String {
         seconds if seconds < 7200 => format!("{} min", seconds / 60),
         seconds => format!("{} h", seconds / 3600),
     }
-}
-
-/// Beginnings of outages of one name, oldest first: the last few only.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Entries {
-    at: Vec<Time>,
-    told: bool,
 }
 
 /// Names that fell lately.
@@ -118,23 +105,8 @@ impl Flaps {
         ) {
             return None;
         }
-        let within = settings.flap_within();
         let entries = self.names.entry(name.clone()).or_default();
-        if entries.at.last().is_some_and(|last| *last + within < step.at) {
-            *entries = Entries::default();
-        }
-        entries.at.retain(|at| step.at <= *at + within);
-        entries.at.push(step.at);
-        let needed = settings.flap_entries.max(2) as usize;
-        if entries.told || entries.at.len() < needed {
-            // Only the newest ones can make a further episode.
-            let spare = entries.at.len().saturating_sub(needed);
-            entries.at.drain(..spare);
-            return None;
-        }
-        entries.told = true;
-        let first = *entries.at.first()?;
-        let times = entries.at.len();
+        let (first, times) = entries.enter(step.at, settings.flap_entries, secs(settings.flap_within_s))?;
         let minutes = settings.flap_within_s / 60;
         let summary = format!("{name} is flapping: it failed {times} times within {minutes} minutes");
         Some(Notable {

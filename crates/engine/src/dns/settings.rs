@@ -96,10 +96,6 @@ impl DnsSettings {
         Duration::from_secs(self.vantage_word_s)
     }
 
-    pub(super) fn flap_within(&self) -> Duration {
-        Duration::from_secs(self.flap_within_s)
-    }
-
     pub(super) fn servfail_quiet(&self) -> Duration {
         Duration::from_secs(self.servfail_quiet_s)
     }

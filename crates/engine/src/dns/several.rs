@@ -91,29 +91,6 @@ fn one_vantage_of_three_is_cut_off_and_the_others_go_on() {
 }
 
 #[test]
-fn a_vantage_that_is_lost_does_not_make_an_outage_of_what_another_sees() {
-    let mut lab = Lab::settled(&["a", "b"]);
-    lab.from[1]
-        .authorities
-        .iter_mut()
-        .for_each(|(_, it)| *it = Outcome::Timeout);
-    lab.rounds(5);
-    lab.from[0].asks = false;
-    lab.rounds(200);
-    assert_eq!(lab.took(), [], "b never saw it, a did until it was lost");
-}
-
-#[test]
-fn a_vantage_that_was_lost_before_the_outage_has_no_say_in_it() {
-    let mut lab = Lab::settled(&["a", "b"]);
-    lab.from[0].asks = false;
-    lab.rounds(3);
-    lab.authorities(Outcome::Timeout);
-    lab.rounds(8);
-    assert_eq!(lab.took(), [OUT]);
-}
-
-#[test]
 fn a_family_that_the_vantage_cannot_see_is_left_out() {
     let v6_fails = |lab: &mut Lab| {
         let servers = lab.from[0]

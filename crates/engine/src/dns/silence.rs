@@ -7,6 +7,7 @@ use netfault_model::{Finding, NotableKind, Outcome, State, Time};
 use super::lab::Lab;
 use super::{DnsSettings, Names};
 
+const OUT: (State, Finding) = (State::Out, Finding::AuthorityUnreachable);
 const ABC: &[&str] = &["a", "b", "c"];
 const LOST: (NotableKind, bool) = (NotableKind::VantageOffline, false);
 const BACK: (NotableKind, bool) = (NotableKind::VantageOffline, true);
@@ -166,4 +167,27 @@ fn a_saved_state_knows_who_is_silent() {
     other.rounds(2);
     assert_eq!(lab.said, other.said);
     assert_eq!(lab.heard(), [LOST, BACK]);
+}
+
+#[test]
+fn a_vantage_that_is_lost_does_not_make_an_outage_of_what_another_sees() {
+    let mut lab = Lab::settled(&["a", "b"]);
+    lab.from[1]
+        .authorities
+        .iter_mut()
+        .for_each(|(_, it)| *it = Outcome::Timeout);
+    lab.rounds(5);
+    lab.from[0].asks = false;
+    lab.rounds(200);
+    assert_eq!(lab.took(), [], "b never saw it, a did until it was lost");
+}
+
+#[test]
+fn a_vantage_that_was_lost_before_the_outage_has_no_say_in_it() {
+    let mut lab = Lab::settled(&["a", "b"]);
+    lab.from[0].asks = false;
+    lab.rounds(3);
+    lab.authorities(Outcome::Timeout);
+    lab.rounds(8);
+    assert_eq!(lab.took(), [OUT]);
 }

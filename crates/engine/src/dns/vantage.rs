@@ -6,6 +6,8 @@
 //! A vantage may fall silent itself: an agent whose uplink is cut cannot report that either. Then it is offline too, until it
 //! has reported in time that somebody answered it.
 
+mod run;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use netfault_model::{Outcome, Probe, Time};
 use serde::{Deserialize, Serialize};
 
 use super::settings::DnsSettings;
+use run::Run;
 
 /// Control names of one resolver, or control authorities of one vantage. The schedule asks 2 names of a resolver and
 /// a handful of authorities; more than this is not kept.
@@ -22,46 +25,6 @@ const MAX_CONTROLS: usize = 64;
 /// IPv4 is 0, IPv6 is 1.
 pub(super) fn family(server: &SocketAddr) -> usize {
     usize::from(server.is_ipv6())
-}
-
-/// Answers to one control question, round after round.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Run {
-    asked: Time,
-    good: Option<Time>,
-    bad_rounds: u32,
-    bad_since: Option<Time>,
-}
-
-impl Run {
-    fn new(at: Time) -> Self {
-        Run {
-            asked: at,
-            good: None,
-            bad_rounds: 0,
-            bad_since: None,
-        }
-    }
-
-    fn take(&mut self, at: Time, is_good: bool) {
-        self.asked = at;
-        if is_good {
-            self.good = Some(at);
-            self.bad_rounds = 0;
-            self.bad_since = None;
-        } else {
-            self.bad_rounds = self.bad_rounds.saturating_add(1);
-            self.bad_since = self.bad_since.or(Some(at));
-        }
-    }
-
-    fn was_good_since(&self, since: Time) -> bool {
-        self.good.is_some_and(|good| good >= since)
-    }
-
-    fn is_fresh(&self, now: Time, settings: &DnsSettings) -> bool {
-        now <= self.asked + settings.forget()
-    }
 }
 
 /// Two names whose servers of one family are asked from here are enough to compare.

@@ -7,14 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::beacons::Beacons;
 use crate::Settings;
+use crate::flapping::Entries;
 use crate::settings::secs;
-
-/// Entries of one prefix, oldest first: the last few only.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Entries {
-    at: Vec<Time>,
-    told: bool,
-}
 
 /// Prefixes that entered Partial or Out lately.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -45,24 +39,7 @@ impl Flaps {
     fn enter(&mut self, settings: &Settings, prefix: Prefix, transition: &Transition) -> Option<Notable> {
         let within = secs(settings.flap_within_s);
         let entries = self.prefixes.entry(prefix).or_default();
-        if entries
-            .at
-            .last()
-            .is_some_and(|&last| transition.at.since(last) > within)
-        {
-            *entries = Entries::default();
-        }
-        entries.at.retain(|&at| transition.at.since(at) <= within);
-        entries.at.push(transition.at);
-        let needed = settings.flap_entries.max(2) as usize;
-        if entries.told || entries.at.len() < needed {
-            // Only the newest ones can make a further episode.
-            let spare = entries.at.len().saturating_sub(needed);
-            entries.at.drain(..spare);
-            return None;
-        }
-        entries.told = true;
-        let first = entries.at[0];
+        let (first, times) = entries.enter(transition.at, settings.flap_entries, within)?;
         let minutes = within / 60_000_000;
         Some(Notable {
             id: Id::of(&[
@@ -75,12 +52,9 @@ impl Flaps {
             subject: Some(transition.subject.clone()),
             first_evidence_at: transition.first_evidence_at.min(first),
             baseline: transition.baseline,
-            measured: Some(entries.at.len() as f64),
+            measured: Some(times as f64),
             watched: transition.watched,
-            summary: format!(
-                "{prefix} is flapping: lost {} times within {minutes} minutes",
-                entries.at.len()
-            ),
+            summary: format!("{prefix} is flapping: lost {times} times within {minutes} minutes"),
             ..Notable::blank(NotableKind::Flapping, transition.at)
         })
     }
@@ -88,8 +62,7 @@ impl Flaps {
     fn sweep(&mut self, within: i64, now: Time) {
         let swept_at = *self.swept_at.get_or_insert(now);
         if now.since(swept_at) > within {
-            self.prefixes
-                .retain(|_, entries| entries.at.last().is_some_and(|&last| now.since(last) <= within));
+            self.prefixes.retain(|_, entries| !entries.is_quiet(now, within));
             self.swept_at = Some(now);
         }
     }

@@ -1,4 +1,4 @@
-use netfault_model::{Baseline, Notable, Transition};
+use netfault_model::{Baseline, Notable, Output, Transition};
 use proptest::prelude::*;
 
 use super::*;
