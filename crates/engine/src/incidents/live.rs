@@ -238,6 +238,7 @@ impl Live {
             now,
         };
         self.verdict = judge(&case, world);
+        self.worst = self.worst.max(self.verdict.floor);
         None
     }
 
