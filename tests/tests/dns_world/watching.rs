@@ -12,7 +12,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::daemon::{PATIENCE, pause};
-use crate::program::{netfault, output, probes_in};
+use crate::net::Side;
+use crate::program::{netfault_at, output, probes_in};
 use crate::world::World;
 use crate::zones::{NAME, STEADY};
 
@@ -55,7 +56,8 @@ fn list(addrs: &[IpAddr]) -> String {
 }
 
 impl Setup {
-    fn config(&self, world: &World) -> String {
+    /// What is asked, and how, as of the vantage: the sections `watch` and `dns`.
+    pub fn asked(&self, world: &World, vantage: &str) -> String {
         let of = |authorities: &[IpAddr]| match self.given {
             true => format!("\n      authorities: {}", list(authorities)),
             false => String::new(),
@@ -76,13 +78,9 @@ impl Setup {
         };
         let steady = ["198.18.0.4", "fd00:18::4"].map(|addr| addr.parse().expect("an address"));
         format!(
-            "data_dir: data\nwatch:\n  names:\n    - name: {NAME}{}{dnssec}\n    - name: {STEADY}{}\n\
-             sources:\n  ris_live: {{enabled: false}}\n\
-             dns:\n  resolvers: {}\n  interval: {}\n  authority_timeout: {}\n  resolver_timeout: {}\n  vantage: here\n  detect: {}\n  \
-             controls: {controls}\n  root_hints: {}\n  refresh: 1m\n  authority_per_second: 5\n{anchors}\
-             alerts:\n  receivers:\n    - name: console\n      stdout: {{}}\n    - {{name: ourselves, command: {{run: [/bin/sh, -c, \"cat >> ourselves\"]}}}}\n  \
-             routes:\n    - {{name: names, match: {{about: target}}, receivers: [console]}}\n    \
-             - {{name: ourselves, match: {{about: self}}, receivers: [ourselves]}}\n",
+            "watch:\n  names:\n    - name: {NAME}{}{dnssec}\n    - name: {STEADY}{}\n\
+             dns:\n  resolvers: {}\n  interval: {}\n  authority_timeout: {}\n  resolver_timeout: {}\n  vantage: {vantage}\n  detect: {}\n  \
+             controls: {controls}\n  root_hints: {}\n  refresh: 1m\n  authority_per_second: 5\n{anchors}",
             of(&world.authorities()),
             of(&steady),
             list(&world.resolver_addrs()[..self.resolvers]),
@@ -91,6 +89,16 @@ impl Setup {
             self.resolver_timeout,
             self.detect,
             world.hints().display(),
+        )
+    }
+
+    fn config(&self, world: &World) -> String {
+        format!(
+            "data_dir: data\nsources:\n  ris_live: {{enabled: false}}\n{}\
+             alerts:\n  receivers:\n    - name: console\n      stdout: {{}}\n    - {{name: ourselves, command: {{run: [/bin/sh, -c, \"cat >> ourselves\"]}}}}\n  \
+             routes:\n    - {{name: names, match: {{about: target}}, receivers: [console]}}\n    \
+             - {{name: ourselves, match: {{about: self}}, receivers: [ourselves]}}\n",
+            self.asked(world, "here")
         )
     }
 }
@@ -105,11 +113,17 @@ pub struct Watching {
 }
 
 pub fn watch(world: &World, setup: &Setup) -> Watching {
+    watch_at(world, Side::Here, setup, "")
+}
+
+/// `more`: further sections.
+pub fn watch_at(world: &World, side: Side, setup: &Setup, more: &str) -> Watching {
     let dir = tempfile::tempdir().expect("a folder");
-    std::fs::write(dir.path().join("netfault.yaml"), setup.config(world)).expect("the configuration");
+    let config = setup.config(world) + more;
+    std::fs::write(dir.path().join("netfault.yaml"), config).expect("the configuration");
     let (out, stdout) = output(dir.path(), "out");
     let (err, stderr) = output(dir.path(), "err");
-    let child = netfault(world)
+    let child = netfault_at(world, side)
         .current_dir(dir.path())
         .args(["--format", "ndjson", "run", "-c", "netfault.yaml"])
         .stdout(stdout)
@@ -128,18 +142,23 @@ pub fn watch(world: &World, setup: &Setup) -> Watching {
 /// Watches until both names are fine.
 pub fn watch_until_ok(world: &World, setup: &Setup) -> Watching {
     let mut watching = watch(world, setup);
-    watching.until("both names to be ok", |event| {
-        event["subject"]["name"] == NAME && event["to"] == "ok"
-    });
-    watching.seen = 0;
-    watching.until("both names to be ok", |event| {
-        event["subject"]["name"] == STEADY && event["to"] == "ok"
-    });
-    watching.seen = watching.lines().len();
+    watching.until_both_are_ok();
     watching
 }
 
 impl Watching {
+    #[track_caller]
+    pub fn until_both_are_ok(&mut self) {
+        self.until("both names to be ok", |event| {
+            event["subject"]["name"] == NAME && event["to"] == "ok"
+        });
+        self.seen = 0;
+        self.until("both names to be ok", |event| {
+            event["subject"]["name"] == STEADY && event["to"] == "ok"
+        });
+        self.seen = self.lines().len();
+    }
+
     fn lines(&self) -> Vec<String> {
         let text = std::fs::read_to_string(&self.out).unwrap_or_default();
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);

@@ -119,6 +119,10 @@ impl Names {
             self.refused = self.refused.saturating_add(1);
             return;
         };
+        let reporter = self.vantages.get(&vantage);
+        if reporter.is_some_and(|it| it.is_old_news(probe)) {
+            return;
+        }
         if probe.role.is_control() {
             return self.control(now, &vantage, probe);
         }
@@ -172,7 +176,7 @@ impl Names {
         };
         let key = key.clone();
         if !it.is_silent() {
-            return self.look_at(&key, at, None, Vantage::fall_silent);
+            return self.look_at(&key, at, None, |it| it.fall_silent(at));
         }
         if let Some(it) = self.vantages.remove(&key) {
             let changes = it.forgotten();

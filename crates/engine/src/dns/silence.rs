@@ -106,6 +106,31 @@ fn it_is_back_only_when_it_has_heard_somebody() {
     assert_eq!(lab.took(), []);
 }
 
+/// After a cut the last answers of before it and all failures in it arrive together: that is no return, and no second loss.
+#[test]
+fn what_it_had_spooled_is_old_news() {
+    let mut lab = Lab::settled(ABC);
+    let mut spool = lab.clone();
+    lab.from[0].asks = false;
+    lab.rounds(STALE_ROUNDS + 4);
+    assert_eq!(lab.heard(), [LOST]);
+    while spool.now < lab.now {
+        for probe in spool.probes().iter().filter(|probe| probe.vantage == "a") {
+            lab.names.probe(lab.now, probe, &mut lab.steps);
+        }
+        spool.now = spool.now + Duration::from_secs(30);
+        spool.from[0].cut();
+        spool.from[0].resolvers.fill(Outcome::Timeout);
+        spool.from[0].canaries.fill([Outcome::Timeout; 2]);
+    }
+    lab.said.extend(lab.names.take_said());
+    assert_eq!(lab.heard(), []);
+    lab.from[0].asks = true;
+    lab.rounds(3);
+    assert_eq!(lab.heard(), [BACK]);
+    assert_eq!(lab.took(), []);
+}
+
 #[test]
 fn the_only_vantage_takes_its_names_with_it() {
     let mut lab = Lab::settled(&["a"]);

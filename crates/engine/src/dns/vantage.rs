@@ -4,7 +4,8 @@
 //! silence began: a control authority of the same family answered, or, where none is asked, anybody else did.
 //!
 //! A vantage may fall silent itself: an agent whose uplink is cut cannot report that either. Then it is offline too, until it
-//! has reported in time that somebody answered it.
+//! reports that somebody has answered it since. What it asked before, and only reports now, is no news any more: after a cut, the
+//! last answers of before and all failures of the cut arrive together.
 
 mod run;
 
@@ -73,6 +74,15 @@ struct Fault {
     of: BTreeSet<Arc<str>>,
 }
 
+/// It reports nothing, or has heard nobody since it did not.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Silence {
+    /// What it reported last.
+    since: Time,
+    /// When that was too long ago.
+    told: Time,
+}
+
 /// One host that asks questions.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Vantage {
@@ -82,8 +92,7 @@ pub(super) struct Vantage {
     canaries: BTreeMap<SocketAddr, BTreeMap<String, Run>>,
     families: [Family; 2],
     offline_since: Option<Time>,
-    /// It fell silent then, and has heard nobody since.
-    silent_since: Option<Time>,
+    silent: Option<Silence>,
     faults: BTreeMap<SocketAddr, Fault>,
 }
 
@@ -95,7 +104,7 @@ impl Vantage {
             canaries: BTreeMap::new(),
             families: Default::default(),
             offline_since: None,
-            silent_since: None,
+            silent: None,
             faults: BTreeMap::new(),
         }
     }
@@ -267,18 +276,24 @@ impl Vantage {
 
     /// When it will have been silent for too long; once that has been said, when it is to be forgotten.
     pub fn next_deadline(&self, settings: &DnsSettings) -> Time {
-        match self.silent_since {
+        match self.silent {
             None => self.asked + settings.stale(),
             Some(_) => self.asked + settings.held_within().max(settings.stale()),
         }
     }
 
     pub fn is_silent(&self) -> bool {
-        self.silent_since.is_some()
+        self.silent.is_some()
     }
 
-    pub fn fall_silent(&mut self) {
-        self.silent_since = Some(self.asked);
+    pub fn fall_silent(&mut self, told: Time) {
+        let since = self.asked;
+        self.silent = Some(Silence { since, told });
+    }
+
+    /// Asked before this vantage was found to be silent.
+    pub fn is_old_news(&self, probe: &Probe) -> bool {
+        self.silent.is_some_and(|silence| probe.at <= silence.told)
     }
 
     /// What is over when nobody counts it any more.
@@ -309,13 +324,14 @@ impl Vantage {
                 since.filter(|since| self.heard().is_none_or(|heard| heard < *since))
             }
         };
-        self.silent_since = self
-            .silent_since
-            .filter(|since| !self.heard_anybody_after(*since));
-        match (self.offline_since, self.silent_since.or(blind)) {
+        self.silent = self
+            .silent
+            .filter(|silence| !self.heard_anybody_after(silence.told));
+        let silent = self.silent.map(|silence| silence.since);
+        match (self.offline_since, silent.or(blind)) {
             (None, Some(since)) => {
                 self.offline_since = Some(since);
-                Some(match self.silent_since {
+                Some(match silent {
                     Some(_) => Change::Silent { since },
                     None => Change::Offline { since },
                 })

@@ -2,6 +2,7 @@
 
 #![allow(dead_code)] // each test file uses a part of it
 
+pub mod authority;
 pub mod dns;
 
 use std::fs::File;
@@ -380,22 +381,4 @@ pub fn ris_live_file(dir: &Path, name: &str, file: &str, listen: &str) -> (Runni
         out.ends_with('\n').then(|| out.trim().to_owned())
     });
     (server, url)
-}
-
-/// A private authority in `dir`: `ca.pem`, and `cert.pem` with `key.pem` for 127.0.0.1.
-pub fn authority(dir: &Path) {
-    let mut params = rcgen::CertificateParams::new(Vec::new()).expect("no names");
-    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let key = || rcgen::KeyPair::generate().expect("a key");
-    let ca = rcgen::CertifiedIssuer::self_signed(params, key()).expect("an authority");
-    let own = key();
-    let leaf = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("an address");
-    let leaf = leaf.signed_by(&own, &ca).expect("a certificate");
-    for (name, text) in [
-        ("ca.pem", ca.pem()),
-        ("cert.pem", leaf.pem()),
-        ("key.pem", own.serialize_pem()),
-    ] {
-        std::fs::write(dir.join(name), text).expect("a file");
-    }
 }
