@@ -40,6 +40,13 @@ fn probe(ended: &Ended) -> Value {
     report["probes"][0].clone()
 }
 
+/// `dns check`, in JSON, that wants this origin AS.
+fn expecting(dir: &Path, addr: &str, origin: &str) -> Ended {
+    let common = ["--format", "json", "check", "www.example.com"];
+    let asked = ["--authority", addr, "--expect-origin", origin];
+    dns(dir, &[common, asked].concat())
+}
+
 #[test]
 fn the_origin_of_the_answer_is_looked_up_in_a_table_dump() {
     let dir = tempfile::tempdir().unwrap();
@@ -90,16 +97,8 @@ fn a_store_that_does_not_answer_fails_no_check() {
         let dir = tempfile::tempdir().unwrap();
         let config = format!("watch: all\nstore: {{url: \"http://{store}\"}}\n");
         std::fs::write(dir.path().join("netfault.yaml"), config).unwrap();
-        let args = [
-            "--format",
-            "json",
-            "check",
-            "www.example.com",
-            "--authority",
-            &addr,
-        ];
         let begun = Instant::now();
-        let checked = dns(dir.path(), &[&args[..], &["--expect-origin", "AS64500"]].concat()).ok();
+        let checked = expecting(dir.path(), &addr, "AS64500").ok();
         assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
         assert!(checked.err.contains(why), "{}", checked.err);
         assert_eq!(
@@ -141,17 +140,7 @@ fn store_of_the_configuration_knows_the_routes_of_a_check() {
     .unwrap();
     let (addr, _) = server(usize::MAX);
     let addr = addr.to_string();
-    let check = |origin: &str| {
-        let args = [
-            "--format",
-            "json",
-            "check",
-            "www.example.com",
-            "--authority",
-            &addr,
-        ];
-        dns(dir.path(), &[&args[..], &["--expect-origin", origin]].concat())
-    };
+    let check = |origin: &str| expecting(dir.path(), &addr, origin);
     let alone = check("AS64501").ok();
     assert_eq!(alone.err, "", "an engine that does not run is not started");
     assert_eq!(probe(&alone)["prefix"], Value::Null);

@@ -15,7 +15,7 @@ use crate::daemon::{Daemon, Plan};
 use crate::net::{Net, Side};
 use crate::servers::{self, Access, Product, Serves};
 use crate::wire;
-use crate::zones::{NAME, Parent, SHOP, Shop, Zones, server_v4, server_v6};
+use crate::zones::{NAME, Parent, SHOP, Shop, Signed, Zones, server_v4, server_v6};
 
 const PROGRAMS: [&str; 5] = ["knotd", "nsd", "named", "unbound", "dnssec-signzone"];
 /// Servers of the shop, from 1 on.
@@ -76,6 +76,24 @@ pub enum Fault {
     /// Resolver `n` (from 1) has ended, or hangs.
     ResolverStopped(usize),
     ResolverFrozen(usize),
+}
+
+impl Fault {
+    /// The shop's signatures ran out in 2020.
+    pub fn expired_signatures() -> Fault {
+        Fault::Shop(Shop {
+            signed: Signed::Expired,
+            ..Shop::default()
+        })
+    }
+
+    /// The parent has the DS of a key that the shop does not have.
+    pub fn wrong_ds() -> Fault {
+        Fault::Parent(Parent {
+            wrong_ds: true,
+            ..Parent::default()
+        })
+    }
 }
 
 pub struct World {

@@ -24,6 +24,7 @@ mod names;
 pub mod sentence;
 mod services;
 pub mod transit;
+pub mod who;
 
 use std::collections::{BTreeMap, BTreeSet};
 

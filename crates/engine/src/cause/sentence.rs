@@ -1,18 +1,16 @@
 //! One incident, one sentence: the cause with its numbers, for people.
 
-use netfault_model::{
-    Asn, Cause, Child, Facts, Finding, Incident, IncidentState, Layer, LayerKind, State, Subject, Time,
-};
+use netfault_model::{Asn, Cause, Facts, Finding, Incident, Layer, LayerKind, State, Time};
 
 use super::origins_of;
+use super::who::Who;
 use crate::incidents::part::Part;
-use crate::incidents::severity::is_settled;
 
 /// What a rule says of an incident that is open. `decider`: the name that decided. `None`: no rule has anything to say.
 pub fn of(incident: &Incident, decider: Option<&Part>) -> Option<String> {
     incident.rule?;
     let facts = incident.facts.as_deref()?;
-    let who = who(incident, facts);
+    let who = Who::concerned(incident, facts);
     let text = match incident.cause {
         Cause::NameServersWithdrawn => servers_withdrawn(&who, facts, incident.at),
         Cause::DnsOutagePredicted => predicted(&who, facts, incident.at),
@@ -20,16 +18,15 @@ pub fn of(incident: &Incident, decider: Option<&Part>) -> Option<String> {
         Cause::TransitFailed => transit(facts, incident.prefixes),
         Cause::Hijacked => hijacked(incident, facts),
         Cause::DnsServersFailed => {
-            let (verb, its) = if is_many(&who) {
-                ("fail", "their")
-            } else {
-                ("fails", "its")
-            };
-            format!("{who} {verb}: {}{}", servers_fail(decider, its), parent(facts))
+            let why = servers_fail(decider, who.its());
+            format!("{who} {}: {why}{}", who.fails(), parent(facts))
         }
-        Cause::ResolversFail => format!("Only resolvers fail {who}: its name servers answer"),
+        Cause::ResolversFail => format!("Only resolvers fail {who}: {} name servers answer", who.its()),
         Cause::DnssecBogus => {
-            format!("Resolvers that validate refuse the answers for {who} (DNSSEC): its name servers answer")
+            format!(
+                "Resolvers that validate refuse the answers for {who} (DNSSEC): {} name servers answer",
+                who.its()
+            )
         }
         Cause::PrefixWithdrawn | Cause::OriginWithdrawn | Cause::CountryWithdrawn | Cause::NameFailing => {
             return None;
@@ -45,8 +42,7 @@ pub fn of(incident: &Incident, decider: Option<&Part>) -> Option<String> {
 /// What is said of one that is over, where that is not simply that it is back.
 pub fn over(incident: &Incident, lasted: &str) -> Option<String> {
     let facts = incident.facts.as_deref()?;
-    let who = who(incident, facts);
-    let verb = if is_many(&who) { "are" } else { "is" };
+    let who = Who::concerned(incident, facts);
     match incident.cause {
         Cause::DnsOutagePredicted => Some(format!(
             "The DNS outage predicted for {who} did not come: the prefixes are back after {lasted}"
@@ -62,9 +58,11 @@ pub fn over(incident: &Incident, lasted: &str) -> Option<String> {
                 "{prefix} is not announced by {others} any more, after {lasted}"
             ))
         }
-        Cause::NameServersWithdrawn | Cause::ServiceWithdrawn | Cause::DnsServersFailed => {
-            Some(format!("{who} {verb} back after {lasted}{}", recovered(incident)))
-        }
+        Cause::NameServersWithdrawn | Cause::ServiceWithdrawn | Cause::DnsServersFailed => Some(format!(
+            "{who} {} back after {lasted}{}",
+            who.is(),
+            recovered(incident)
+        )),
         _ => None,
     }
 }
@@ -87,47 +85,15 @@ fn recovered(incident: &Incident) -> String {
     }
 }
 
-fn is_many(who: &str) -> bool {
-    who.contains(" more service") || who.contains(" more name")
-}
-
-/// The service, or the name; how many more there are.
-fn who(incident: &Incident, facts: &Facts) -> String {
-    let Subject::Service { service } = &incident.subject else {
-        let name = facts.name.clone().unwrap_or_default();
-        return and_more(&name, other_names(incident, &name), "name");
-    };
-    let others = incident.services.iter().filter(|other| *other != service).count();
-    and_more(service, others, "service")
-}
-
-/// Names that fail in it besides this one, or failed once all of it is over.
-pub fn other_names(incident: &Incident, but: &str) -> usize {
-    let is_over = incident.state == IncidentState::Resolved;
-    let counts = |child: &&Child| is_over || !is_settled(child.state);
-    let failing = incident.children.iter().filter(counts);
-    failing
-        .filter(|child| matches!(&child.subject, Subject::Name { name } if name != but))
-        .count()
-}
-
-pub fn and_more(first: &str, others: usize, what: &str) -> String {
-    match others {
-        0 => first.to_owned(),
-        1 => format!("{first} and 1 more {what}"),
-        many => format!("{first} and {many} more {what}s"),
-    }
-}
-
-fn servers_withdrawn(who: &str, facts: &Facts, now: Time) -> String {
+fn servers_withdrawn(who: &Who, facts: &Facts, now: Time) -> String {
     let ago = match facts.lead_s {
         Some(0) | None => String::new(),
         Some(lead) if lead > 0 => format!(" {} earlier", span(lead)),
         Some(lag) => format!(" {} later", span(-lag)),
     };
-    let verb = if is_many(who) { "fail" } else { "fails" };
     format!(
-        "{who} {verb} because {} that {} withdrew{ago}{}{}{}",
+        "{who} {} because {} that {} withdrew{ago}{}{}{}",
+        who.fails(),
         sit_in(facts.servers_lost, facts.servers, "name server", "name servers"),
         by(facts),
         peers(facts),
@@ -136,7 +102,7 @@ fn servers_withdrawn(who: &str, facts: &Facts, now: Time) -> String {
     )
 }
 
-fn service_withdrawn(who: &str, facts: &Facts) -> String {
+fn service_withdrawn(who: &Who, facts: &Facts) -> String {
     let (lost, all, by, peers) = (facts.addresses_lost, facts.addresses, by(facts), peers(facts));
     let reached = match lost == all {
         true => "cannot be reached",
@@ -144,8 +110,9 @@ fn service_withdrawn(who: &str, facts: &Facts) -> String {
     };
     match (&facts.name, all) {
         (Some(_), _) => format!(
-            "{who} {reached}: {} that {by} withdrew{peers}; its name servers are fine",
-            sit_in(lost, all, "address", "addresses")
+            "{who} {reached}: {} that {by} withdrew{peers}; {} name servers are fine",
+            sit_in(lost, all, "address", "addresses"),
+            who.its()
         ),
         // A service that lists prefixes and no names.
         (None, 1) => format!("{who} {reached}: {by} withdrew its prefix{peers}"),
@@ -153,7 +120,7 @@ fn service_withdrawn(who: &str, facts: &Facts) -> String {
     }
 }
 
-fn predicted(who: &str, facts: &Facts, now: Time) -> String {
+fn predicted(who: &Who, facts: &Facts, now: Time) -> String {
     let hidden = match facts.masked_until.filter(|until| *until > now) {
         Some(until) => format!(
             "; caches will hide it for up to {}",
@@ -281,11 +248,13 @@ fn list(asns: &[Asn]) -> String {
     }
 }
 
-/// `5 min 12 s`
+/// `12 s`, `5 min 12 s`, `3 min`, `3 h 4 min`
 pub fn span(seconds: i64) -> String {
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
         (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, 0) => format!("{minutes} min"),
         (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (hours, 0, _) => format!("{hours} h"),
         (hours, minutes, _) => format!("{hours} h {minutes} min"),
     }
 }

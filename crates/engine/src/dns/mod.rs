@@ -18,7 +18,7 @@
 //! control authorities have all failed for two rounds is dark, and its servers are left out. A vantage is offline when
 //! all families are dark that it has seen in the last day; where no control authority ever answered, when all
 //! canaries fail. Then no failure that it finds counts. It is offline as well when it has reported nothing, or nothing in
-//! time, for as long as makes a name stale, until it reports that somebody answered; after a day it is forgotten.
+//! time, for as long as makes a name stale, until it reports that somebody has answered since; after a day it is forgotten.
 //!
 //! H is counted per vantage, and the upper median decides. A family or a vantage that was lost has a say for one
 //! thing only: what it found healthy after all that fails now had begun to fail. So losing one never makes an outage,
@@ -119,9 +119,11 @@ impl Names {
             self.refused = self.refused.saturating_add(1);
             return;
         };
-        let reporter = self.vantages.get(&vantage);
-        if reporter.is_some_and(|it| it.is_old_news(probe)) {
-            return;
+        if let Some(reporter) = self.vantages.get_mut(&vantage) {
+            reporter.reports(now);
+            if reporter.is_old_news(probe) {
+                return;
+            }
         }
         if probe.role.is_control() {
             return self.control(now, &vantage, probe);
@@ -205,12 +207,10 @@ impl Names {
         self.vantages.len()
     }
 
-    /// The vantage that reports now.
+    /// The vantage of this name. A new one has reported now.
     fn vantage(&mut self, name: &str, now: Time) -> Option<Arc<str>> {
         if let Some((key, _)) = self.vantages.get_key_value(name) {
-            let key = key.clone();
-            self.vantages.entry(key.clone()).and_modify(|it| it.reports(now));
-            return Some(key);
+            return Some(key.clone());
         }
         if self.vantages.len() >= MAX_VANTAGES {
             return None;

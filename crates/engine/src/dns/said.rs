@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::settings::DnsSettings;
 use super::vantage::Change;
+use crate::cause::sentence::span;
 use crate::flapping::Entries;
 use crate::settings::secs;
 
@@ -46,13 +47,13 @@ pub(super) fn about(vantage: &str, at: Time, change: &Change) -> Notable {
             "hears nobody: what it does not see says nothing about names",
         ),
         Change::Silent { since } => {
-            let lasted = lasted(*since, at);
+            let lasted = span(at.since(*since) / 1_000_000);
             let text = format!("has not reported in time for {lasted}: names are judged without it");
             of_vantage(*since, false, &text)
         }
         Change::Online { since } => of_vantage(*since, true, "sees the network again"),
         Change::Forgotten { since, asked } => {
-            let lasted = lasted(*asked, at);
+            let lasted = span(at.since(*asked) / 1_000_000);
             let text = format!("has not reported for {lasted}: it is not counted any more");
             of_vantage(*since, true, &text)
         }
@@ -78,14 +79,6 @@ fn of_resolver((vantage, resolver): (&str, &SocketAddr), at: Time, since: Time, 
         &[vantage, &resolver.to_string()],
         format!("Resolver {resolver}, asked from vantage {vantage}, {text}"),
     )
-}
-
-fn lasted(from: Time, to: Time) -> String {
-    match to.since(from) / 1_000_000 {
-        seconds if seconds < 120 => format!("{seconds} s"),
-        seconds if seconds < 7200 => format!("{} min", seconds / 60),
-        seconds => format!("{} h", seconds / 3600),
-    }
 }
 
 /// Names that fell lately.

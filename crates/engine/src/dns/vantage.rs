@@ -86,7 +86,7 @@ struct Silence {
 /// One host that asks questions.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Vantage {
-    /// When it last reported anything, in time.
+    /// When it last reported anything that was not quarantined as too late.
     asked: Time,
     authorities: BTreeMap<SocketAddr, Run>,
     canaries: BTreeMap<SocketAddr, BTreeMap<String, Run>>,

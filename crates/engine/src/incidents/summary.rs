@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use netfault_model::{Family, Incident, IncidentState, Share, State, Subject, Time};
+use netfault_model::{Family, Incident, IncidentState, Share, State, Subject};
 
 use super::part::{Key, Part};
 use super::severity::is_down;
-use crate::cause::sentence;
+use crate::cause::sentence::{self, span};
+use crate::cause::who::Who;
 
 pub fn of(incident: &Incident, parts: &BTreeMap<Key, Part>) -> String {
     let what = subject(&incident.subject);
@@ -16,10 +17,8 @@ pub fn of(incident: &Incident, parts: &BTreeMap<Key, Part>) -> String {
             None => what,
         },
         IncidentState::Resolved => {
-            let lasted = lasted(
-                incident.first_evidence_at,
-                incident.cleared_at.unwrap_or(incident.at),
-            );
+            let end = incident.cleared_at.unwrap_or(incident.at);
+            let lasted = span(end.since(incident.first_evidence_at).max(0) / 1_000_000);
             let lost = match incident.prefixes {
                 0 | 1 => String::new(),
                 many => format!("; {many} prefixes were lost"),
@@ -29,7 +28,8 @@ pub fn of(incident: &Incident, parts: &BTreeMap<Key, Part>) -> String {
             }
             let accepted = parts.values().any(|part| part.state == State::Gone);
             let over = if accepted { "taken as gone" } else { "back" };
-            format!("{} {over} after {lasted}{lost}", names_are(incident, &what))
+            let who = Who::subject(incident, &what);
+            format!("{who} {} {over} after {lasted}{lost}", who.is())
         }
         IncidentState::Open | IncidentState::Update => {
             let flapping = if incident.flapping { ", and it flaps" } else { "" };
@@ -38,16 +38,6 @@ pub fn of(incident: &Incident, parts: &BTreeMap<Key, Part>) -> String {
             format!("{text}{flapping}")
         }
     }
-}
-
-/// `a.example is`, or with the names that share its fate: `a.example and 2 more names are`
-fn names_are(incident: &Incident, what: &str) -> String {
-    let others = match &incident.subject {
-        Subject::Name { name } => sentence::other_names(incident, name),
-        _ => 0,
-    };
-    let verb = if others == 0 { "is" } else { "are" };
-    format!("{} {verb}", sentence::and_more(what, others, "name"))
 }
 
 /// The name that decided.
@@ -72,9 +62,10 @@ fn present(incident: &Incident, parts: &BTreeMap<Key, Part>, what: &str) -> Stri
         }
         (Subject::Name { .. }, Some(part)) if is_down(part.state) && part.lost.1 > 0 => {
             let (lost, all) = part.lost;
+            let who = Who::subject(incident, what);
             format!(
-                "{} {}: {lost} of {all} servers do not answer",
-                names_are(incident, what),
+                "{who} {} {}: {lost} of {all} servers do not answer",
+                who.is(),
                 state(part.state)
             )
         }
@@ -157,14 +148,5 @@ fn state(state: State) -> &'static str {
         State::Out => "out",
         State::Recovering => "recovering",
         State::Gone => "gone",
-    }
-}
-
-fn lasted(from: Time, to: Time) -> String {
-    let seconds = to.since(from).max(0) / 1_000_000;
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, seconds) => format!("{seconds} s"),
-        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
-        (hours, minutes, _) => format!("{hours} h {minutes} min"),
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{ALL, Case, play};
 use crate::watching::{Setup, time};
 use crate::world::{Fault, Layout};
-use crate::zones::{Parent, Shop, Signed};
+use crate::zones::Shop;
 
 #[test]
 fn an_empty_record_with_healthy_servers_is_missing() {
@@ -86,10 +86,7 @@ fn expired_signatures_are_bogus() {
     let case = Case {
         test: "expired_signatures_are_bogus",
         setup: one_unbound(),
-        fault: Fault::Shop(Shop {
-            signed: Signed::Expired,
-            ..Shop::default()
-        }),
+        fault: Fault::expired_signatures(),
         finding: "dnssec_bogus",
         ..Case::default()
     };
@@ -108,10 +105,7 @@ fn a_wrong_ds_is_bogus() {
     let case = Case {
         test: "a_wrong_ds_is_bogus",
         setup: one_unbound(),
-        fault: Fault::Parent(Parent {
-            wrong_ds: true,
-            ..Parent::default()
-        }),
+        fault: Fault::wrong_ds(),
         finding: "dnssec_bogus",
         ..Case::default()
     };

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{Case, play};
 use crate::watching::Setup;
 use crate::world::{Fault, Layout};
-use crate::zones::{NAME, Parent, Shop, Signed};
+use crate::zones::NAME;
 
 /// The name is out and comes back, and probes of every resolver say which link did not hold.
 #[track_caller]
@@ -51,26 +51,18 @@ fn broken(test: &str, fault: Fault, link: &str) {
 
 #[test]
 fn expired_signatures_are_seen_without_a_validating_resolver() {
-    let fault = Fault::Shop(Shop {
-        signed: Signed::Expired,
-        ..Shop::default()
-    });
     broken(
         "expired_signatures_are_seen_without_a_validating_resolver",
-        fault,
+        Fault::expired_signatures(),
         "expired at 2020-02-01",
     );
 }
 
 #[test]
 fn a_wrong_ds_is_seen_without_a_validating_resolver() {
-    let fault = Fault::Parent(Parent {
-        wrong_ds: true,
-        ..Parent::default()
-    });
     broken(
         "a_wrong_ds_is_seen_without_a_validating_resolver",
-        fault,
+        Fault::wrong_ds(),
         "no key of shop.example (",
     );
 }

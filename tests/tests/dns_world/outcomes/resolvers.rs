@@ -6,7 +6,7 @@ use super::{ALL, STALE, only, world};
 use crate::program::{Check, check, check_name};
 use crate::wire;
 use crate::world::{Fault, Layout, World};
-use crate::zones::{NAME, Parent, Shop, Signed};
+use crate::zones::{NAME, Shop};
 
 /// The records of the name are gone, all servers say so.
 #[track_caller]
@@ -84,10 +84,7 @@ fn expired_signatures_are_bogus() {
     let Some(mut world) = world("expired_signatures_are_bogus") else {
         return;
     };
-    world.break_(Fault::Shop(Shop {
-        signed: Signed::Expired,
-        ..Shop::default()
-    }));
+    world.break_(Fault::expired_signatures());
     (1..=3).for_each(|n| world.until_resolver(n, |answer| wire::rcode(answer) == wire::SERVFAIL));
     let check = check(&world);
     bogus(&check);
@@ -104,10 +101,7 @@ fn a_wrong_ds_is_bogus() {
     let Some(mut world) = world("a_wrong_ds_is_bogus") else {
         return;
     };
-    world.break_(Fault::Parent(Parent {
-        wrong_ds: true,
-        ..Parent::default()
-    }));
+    world.break_(Fault::wrong_ds());
     (1..=3).for_each(|n| world.until_resolver(n, |answer| wire::rcode(answer) == wire::SERVFAIL));
     let check = check(&world);
     bogus(&check);

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::only;
 use crate::program::{Check, check_name};
 use crate::world::{Fault, Layout, World};
-use crate::zones::{NAME, Parent, STEADY, Shop, Signed};
+use crate::zones::{NAME, STEADY};
 
 const RESOLVER: &str = "198.18.2.1";
 
@@ -72,26 +72,18 @@ fn broken(test: &str, fault: Fault, link: &str) {
 
 #[test]
 fn expired_signatures_are_named_along_the_walk() {
-    let fault = Fault::Shop(Shop {
-        signed: Signed::Expired,
-        ..Shop::default()
-    });
     broken(
         "expired_signatures_are_named_along_the_walk",
-        fault,
+        Fault::expired_signatures(),
         "the keys of shop.example: the signature (key ",
     );
 }
 
 #[test]
 fn a_wrong_ds_is_named_along_the_walk() {
-    let fault = Fault::Parent(Parent {
-        wrong_ds: true,
-        ..Parent::default()
-    });
     broken(
         "a_wrong_ds_is_named_along_the_walk",
-        fault,
+        Fault::wrong_ds(),
         "no key of shop.example (",
     );
 }

@@ -11,13 +11,23 @@ use netfault_sources::ris_live::system_clock;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::sources::is_live;
+use crate::config::Config;
+
 /// Four ticks a second: what the order window holds back waits for one of them where nothing else comes.
 const TICK: Duration = Duration::from_millis(250);
 /// Batches that wait; a full queue stops the source, which then makes its next batch larger.
 const QUEUE: usize = 64;
 
-/// Beside RIS Live.
-pub const BEHIND_RIS_LIVE: Duration = Duration::from_secs(1);
+const BEHIND_RIS_LIVE: Duration = Duration::from_secs(1);
+
+/// No further than the feed that is the furthest behind.
+pub fn of(config: &Config) -> Duration {
+    match &config.ris_live {
+        Some(_) if is_live(config) => BEHIND_RIS_LIVE,
+        _ => Duration::ZERO,
+    }
+}
 
 /// A sender that hands on to `out` what is sent, `lag` after the newest time in it. What waits is handed on at once when
 /// everything stops.

@@ -206,7 +206,7 @@ impl Feeds<'_> {
             tasks.spawn(healing.run(stop.clone()));
         }
         if let Some(door) = self.door {
-            let inputs = lag::behind(sources::lag(self.config), self.inputs, stop.clone(), &mut tasks);
+            let inputs = lag::behind(lag::of(self.config), self.inputs, stop.clone(), &mut tasks);
             tasks.spawn(usual::take_reports(self.config, self.store, &door, inputs));
             tasks.spawn(door.run(stop.clone()));
         }

@@ -44,7 +44,7 @@ pub fn start(
     let mut sources = JoinSet::new();
     // A clock of today beside an old capture would make all of it late.
     let live = is_live(config);
-    let lag = lag(config);
+    let lag = lag::of(config);
     if let Some(section) = &config.ris_live {
         let client = ris_live_client(config, section);
         let stats = Arc::new(ris_live::Stats::default());
@@ -147,14 +147,6 @@ pub fn healer(config: &Config, archive: Option<&Arc<Archive>>) -> (Option<Healer
 pub fn is_live(config: &Config) -> bool {
     let section = config.ris_live.as_ref();
     section.is_none_or(|section| section.lateness == Lateness::Judge)
-}
-
-/// How far engine time stays behind the clock: no further than the feed that is the furthest behind.
-pub fn lag(config: &Config) -> Duration {
-    match &config.ris_live {
-        Some(_) if is_live(config) => lag::BEHIND_RIS_LIVE,
-        _ => Duration::ZERO,
-    }
 }
 
 /// What happened while the collector was not running is not known.
