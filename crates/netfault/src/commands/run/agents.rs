@@ -14,6 +14,7 @@ use netfault_sources::ris_live::system_clock;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::lag;
 use super::ledger::{Ledger, Place};
 use super::work::Worker;
 use crate::config::{self, Config};
@@ -29,6 +30,9 @@ pub struct Agents {
     queue: mpsc::Receiver<Delivery>,
     ledger: Ledger,
     next: Instant,
+    /// The next batch, while it is too fresh: what agents find is of now, like what we find ourselves ([`super::lag`]).
+    fresh: Option<Delivery>,
+    lag: Duration,
 }
 
 /// Binds the door, if the configuration has one; it is served once the pipeline has its table back.
@@ -42,6 +46,8 @@ pub async fn open(
         queue,
         ledger: Ledger::open(&config.data_dir, journal.map(journal::Writer::offset)),
         next: Instant::now(),
+        fresh: None,
+        lag: lag::of(config),
     };
     let Some(listen) = &config.listen else {
         return Ok((None, agents));
@@ -83,7 +89,30 @@ impl Agents {
     /// The first batch of the next group; `None` once nobody can send any more. Cancelling it loses nothing.
     pub async fn next(&mut self) -> Option<Delivery> {
         tokio::time::sleep_until(self.next).await;
-        self.queue.recv().await
+        if self.fresh.is_none() {
+            self.fresh = self.queue.recv().await;
+        }
+        match self.wait() {
+            Duration::ZERO => {} // a timer that is due still wants a turn, and beside a busy feed there may be none
+            wait => tokio::time::sleep(wait).await,
+        }
+        self.fresh.take()
+    }
+
+    /// What else may be taken now.
+    fn another(&mut self) -> Option<Delivery> {
+        self.fresh = self.queue.try_recv().ok();
+        match self.wait() {
+            Duration::ZERO => self.fresh.take(),
+            _ => None,
+        }
+    }
+
+    fn wait(&self) -> Duration {
+        let fresh = self.fresh.as_ref();
+        fresh.map_or(Duration::ZERO, |delivery| {
+            lag::wait(&delivery.inputs, self.lag, system_clock()())
+        })
     }
 }
 
@@ -96,7 +125,7 @@ impl<W: Write> Worker<W> {
         let mut waiting = Some(first);
         while let Some(delivery) = waiting {
             self.admit(delivery, &mut offset, &mut admitted, &mut answers);
-            waiting = self.agents.queue.try_recv().ok();
+            waiting = self.agents.another();
         }
         if !admitted.is_empty()
             && let Err(error) = self.agents.ledger.save()
@@ -142,5 +171,50 @@ impl<W: Write> Worker<W> {
             }
         };
         answers.push((taken, answer));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use netfault_api::Position;
+    use netfault_model::Time;
+
+    use super::*;
+
+    fn delivery(seq: u64, at: Time) -> Delivery {
+        Delivery {
+            agent: "ams1".into(),
+            position: Position { epoch: 1, seq },
+            inputs: vec![Input::Tick(at)],
+            taken: oneshot::channel().0,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_fresh_batch_waits_for_the_lag_and_is_not_lost_meanwhile() {
+        let dir = tempfile::tempdir().unwrap();
+        let (send, queue) = mpsc::channel(QUEUE);
+        let mut agents = Agents {
+            queue,
+            ledger: Ledger::open(dir.path(), None),
+            next: Instant::now(),
+            fresh: None,
+            lag: Duration::from_secs(86_400), // no test waits for that
+        };
+        let now = system_clock()();
+        for (seq, at) in [(1, now - agents.lag), (2, now - agents.lag), (3, now), (4, now)] {
+            send.send(delivery(seq, at)).await.unwrap();
+        }
+        let seq = |delivery: Option<Delivery>| delivery.map(|it| it.position.seq);
+        assert_eq!(seq(agents.next().await), Some(1));
+        assert_eq!(seq(agents.another()), Some(2));
+        assert_eq!(seq(agents.another()), None);
+        let cancelled = tokio::time::timeout(Duration::from_millis(20), agents.next()).await;
+        assert!(cancelled.is_err(), "it is too fresh");
+        agents.lag = Duration::ZERO;
+        assert_eq!(seq(agents.next().await), Some(3));
+        assert_eq!(seq(agents.another()), Some(4));
+        drop(send);
+        assert_eq!(seq(agents.next().await), None);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! RIS Live is up to a second behind the routers (FIELD-FACTS). Whoever stamped inputs with the clock beside it would move
 //! engine time past its messages and make all of them late. So where such a feed runs, everybody keeps its distance: ticks are
-//! stamped so much earlier, and what is of now (probes, hints) waits as long before it enters the pipeline.
+//! stamped so much earlier, and what is of now (probes, hints, batches of agents) waits as long before it enters the pipeline.
 
 use std::time::Duration;
 
@@ -55,8 +55,8 @@ pub fn behind(
     send
 }
 
-/// Never longer than `lag`, whatever the stamps say.
-fn wait(batch: &[Input], lag: Duration, now: Time) -> Duration {
+/// How long a batch has to wait. Never longer than `lag`, whatever its stamps say.
+pub fn wait(batch: &[Input], lag: Duration, now: Time) -> Duration {
     let newest = batch.iter().map(Input::at).max().unwrap_or(Time::MIN);
     let age = now.micros().saturating_sub(newest.micros()).max(0);
     lag.saturating_sub(Duration::from_micros(age.unsigned_abs()))
